@@ -1,0 +1,87 @@
+"""The networks by name: one file per paper, each file the paper's tables.
+
+>>> net = create("tiny_inception", classes=3)
+>>> net(torch.zeros(2, 3, 28, 28)).shape
+torch.Size([2, 3])
+"""
+
+import difflib
+
+import torch
+
+from torchinception.errors import UsageError
+from torchinception.models.googlenet import GOOGLENET, GOOGLENET_BN
+from torchinception.models.small_inception import SMALL_INCEPTION, TINY_INCEPTION
+from torchinception.models.spec import Spec
+from torchinception.network import Inception
+
+__all__ = ["NETWORKS", "Inception", "Spec", "create", "find_spec"]
+
+NETWORKS: dict[str, Spec] = {
+    "googlenet": GOOGLENET,
+    "googlenet_bn": GOOGLENET_BN,
+    "small_inception": SMALL_INCEPTION,
+    "tiny_inception": TINY_INCEPTION,
+}
+
+
+def find_spec(name: str) -> Spec:
+    """The `Spec` of a network.
+
+    Raises:
+        UsageError: no network has that name; the nearest one is named.
+    """
+    if name in NETWORKS:
+        return NETWORKS[name]
+    near = difflib.get_close_matches(name, NETWORKS, 1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise UsageError(f"no network named {name}; {hint}networks: {', '.join(NETWORKS)}")
+
+
+def create(
+    name: str,
+    classes: int | None = None,
+    *,
+    aux: bool = False,
+    channels: int = 3,
+    bn_eps: float | None = None,
+    initialize: bool = True,
+) -> Inception:
+    """A network with fresh weights, initialized as published.
+
+    Args:
+        name: one of `NETWORKS`.
+        classes: number of outputs; default: as published.
+        aux: build the auxiliary heads too, where the paper has them.
+        channels: number of input channels.
+        bn_eps: the constant in every batch norm; default: as published.
+        initialize: False leaves memory as it is, for weights that are about to be loaded.
+
+    Raises:
+        UsageError: an unknown name, or numbers of classes or channels below one.
+    """
+    spec = find_spec(name)
+    classes = spec.classes if classes is None else classes
+    if classes < 1 or channels < 1:
+        raise UsageError(f"{name} needs at least one class and one channel, not {classes} and {channels}")
+    device = torch.get_default_device()
+    with torch.device("meta"):  # the modules' own initialization costs nothing there
+        net = Inception(
+            name,
+            spec.stages,
+            classes,
+            channels=channels,
+            dropout=spec.dropout,
+            aux={stage: head(classes) for stage, head in spec.aux.items()} if aux else {},
+            min_size=spec.min_size,
+            aux_sizes=spec.aux_sizes,
+        )
+    if bn_eps is not None:
+        for module in net.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.eps = bn_eps
+    if device.type != "meta":
+        net.to_empty(device=device)
+        if initialize:
+            spec.initialize(net)
+    return net

@@ -1,0 +1,98 @@
+"""`Inception`: named stages, auxiliary heads hung on them, and a classifier."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import Literal, overload
+
+from torch import Tensor, nn
+
+from torchinception.errors import UsageError
+from torchinception.layers import Layer
+
+
+class Inception(nn.Module):
+    """A trunk of named stages, a global average pool, dropout and a linear classifier.
+
+    Args:
+        stages: the paper's table; the names are public (`endpoints`, `summary`, weights).
+        classes: number of outputs.
+        channels: number of input channels.
+        dropout: fraction dropped before the classifier.
+        aux: auxiliary heads by the name of the stage they hang on.
+        min_size: the shortest side of a picture that the stages can take, in pixels.
+        aux_sizes: the picture sizes that the auxiliary heads' arithmetic allows.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        stages: Mapping[str, Layer],
+        classes: int,
+        *,
+        channels: int = 3,
+        dropout: float = 0.0,
+        aux: Mapping[str, Layer] | None = None,
+        min_size: int = 1,
+        aux_sizes: range = range(0),
+    ) -> None:
+        super().__init__()
+        self.name, self.min_size, self.aux_sizes = name, min_size, aux_sizes
+        trunk, heads, width = OrderedDict[str, nn.Module](), OrderedDict[str, nn.Module](), channels
+        for stage, layer in stages.items():
+            trunk[stage], width = layer(width)
+            if aux and stage in aux:
+                heads[stage], _ = aux[stage](width)
+        self.trunk = nn.Sequential(trunk)
+        self.aux = nn.ModuleDict(heads)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(width, classes)
+
+    @overload
+    def forward(self, x: Tensor, aux: Literal[False] = False) -> Tensor: ...
+    @overload
+    def forward(self, x: Tensor, aux: Literal[True]) -> tuple[Tensor, dict[str, Tensor]]: ...
+
+    def forward(self, x: Tensor, aux: bool = False) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
+        """Logits (N, classes) of pictures (N, channels, H, W); with `aux=True` also a dict of each head's.
+
+        Raises:
+            UsageError: the pictures are smaller than the network, or its auxiliary heads, can take.
+        """
+        self._check_size(x, aux)
+        opinions = {}
+        for name, stage in self.trunk.named_children():
+            x = stage(x)
+            if aux and name in self.aux:
+                opinions[name] = self.aux[name](x)
+        logits = self.classifier(self.dropout(x.mean((2, 3))))  # (N, C) -> (N, classes)
+        return (logits, opinions) if aux else logits
+
+    def endpoints(self, x: Tensor, names: Iterable[str] | None = None) -> dict[str, Tensor]:
+        """What the named stages put out (default: all of them), computing nothing after the last one.
+
+        Raises:
+            UsageError: a name is not a stage of this network.
+        """
+        self._check_size(x, aux=False)
+        stages = list(self.trunk._modules)
+        wanted = set(stages if names is None else names)
+        for unknown in sorted(wanted - set(stages)):
+            raise UsageError(f"no stage named {unknown} in {self.name}; stages: {', '.join(stages)}")
+        found: dict[str, Tensor] = {}
+        for name, stage in self.trunk.named_children():
+            if len(found) == len(wanted):
+                break
+            x = stage(x)
+            if name in wanted:
+                found[name] = x
+        return found
+
+    def _check_size(self, x: Tensor, aux: bool) -> None:
+        height, width = x.shape[-2:]
+        if min(height, width) < self.min_size:
+            raise UsageError(f"{self.name} needs pictures of at least {self.min_size} px a side, not {height}x{width}")
+        if aux and self.aux and not (height in self.aux_sizes and width in self.aux_sizes):
+            raise UsageError(
+                f"the auxiliary heads of {self.name} take {self.aux_sizes.start} to "
+                f"{self.aux_sizes.stop - 1} px a side, not {height}x{width}; leave them out with aux=False"
+            )
