@@ -1,0 +1,93 @@
+"""The one gate for pictures: path, bytes, PIL image or array -> RGB uint8 (H, W, 3)."""
+
+import io
+import struct
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from torchinception.errors import ImageError
+
+Picture = npt.NDArray[np.uint8]
+Source = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # by content, never by the file's name
+MAX_PIXELS = 50_000_000
+MAX_BYTES = 200_000_000
+
+
+def load_image(source: Source) -> Picture:
+    """Decode one picture as people see it: turned by its EXIF orientation, transparency over white.
+
+    16-bit grey is scaled to 8 bits; of an animation the first frame counts; colour profiles are left alone.
+
+    Returns:
+        RGB, uint8, (H, W, 3).
+
+    Raises:
+        ImageError: missing, empty, not one of `FORMATS`, broken, too large, or of an unknown kind.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    name = source if isinstance(source, str | Path) else f"<{type(source).__name__}>"
+    if isinstance(source, Image.Image):
+        return _decode(source, name)
+    if isinstance(source, str | Path):
+        try:
+            if Path(source).stat().st_size > MAX_BYTES:
+                raise ImageError(source, "too large", f"at most {MAX_BYTES:,} bytes are read")
+            source = Path(source).read_bytes()
+        except FileNotFoundError:
+            raise ImageError(name, "missing", "check the path") from None
+        except OSError as error:
+            raise ImageError(name, f"unreadable ({error.strerror})", "check its permissions") from error
+    if not source:
+        raise ImageError(name, "empty", "remove it or copy it again")
+    try:
+        image = Image.open(io.BytesIO(source), formats=FORMATS)
+    except Exception as error:
+        if not isinstance(error, UnidentifiedImageError):
+            raise ImageError(name, f"broken ({error})", "remove it or copy it again") from error
+        raise ImageError(name, "not a picture", f"readable are {', '.join(FORMATS)}") from None
+    return _decode(image, name)
+
+
+def _decode(image: Image.Image, name: str | Path) -> Picture:
+    if image.width * image.height > MAX_PIXELS:
+        raise ImageError(name, "too large", f"at most {MAX_PIXELS:,} pixels are decoded, not {image.size}")
+    try:
+        image.load()
+        return np.array(_to_rgb(ImageOps.exif_transpose(image)))
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        IndexError,
+        TypeError,
+        KeyError,
+        struct.error,
+    ) as error:
+        raise ImageError(name, f"broken ({error})", "remove it or copy it again") from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        return Image.fromarray(((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        raise ValueError(f"pixels of kind {image.mode}; save it with 8 or 16 bits a channel")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _from_array(array: Picture) -> Picture:
+    if array.dtype == np.uint8 and array.ndim == 2:
+        array = np.repeat(array[:, :, None], 3, 2)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
+        found = f"{array.dtype} {array.shape}"
+        raise ImageError("<array>", f"of kind {found}", "give uint8 of shape (H, W, 3) or (H, W), values 0 to 255")
+    return array

@@ -1,0 +1,133 @@
+"""Batches in an order, and with random crops, that depend on (seed, epoch, index) alone.
+
+Hence neither the number of workers nor an interruption changes what a network sees. PyTorch's and
+torchdata's own loaders repeat or skip pictures on resume without a word; see docs/decisions.md.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from random import Random
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from torchinception.data.folder import Sample
+from torchinception.data.images import load_image
+from torchinception.data.transforms import Augment, Preprocess
+
+Key = tuple[int, int]  # (epoch, index)
+
+
+def keyed_seed(*key: int) -> int:
+    """A seed for one use of random numbers, unrelated to that of any other key."""
+    return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=7).digest(), "big")
+
+
+class Pictures(Dataset[tuple[Tensor, int]]):
+    """Samples as (uint8 (3, size, size), label): augmented if `augment` is given, else as in evaluation."""
+
+    def __init__(self, samples: Sequence[Sample], preprocess: Preprocess, augment: Augment | None, seed: int) -> None:
+        self.samples, self.preprocess, self.augment, self.seed = samples, preprocess, augment, seed
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, key: Key) -> tuple[Tensor, int]:
+        epoch, index = key
+        sample = self.samples[index]
+        picture = load_image(sample.path)
+        if self.augment is None:
+            return self.preprocess.cut(picture), sample.label
+        random = Random(keyed_seed(self.seed, epoch, index))
+        return self.augment.cut(picture, self.preprocess.size, random), sample.label
+
+
+class KeyedSampler(Sampler[Key]):
+    """Yields (epoch, index): shuffled by (seed, epoch), or in order; `start` skips into the first epoch."""
+
+    def __init__(self, count: int, seed: int, *, shuffle: bool) -> None:
+        self.count, self.seed, self.shuffle = count, seed, shuffle
+        self.epoch = self.start = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Key]:
+        order = torch.arange(self.count)
+        if self.shuffle:
+            generator = torch.Generator().manual_seed(keyed_seed(self.seed, self.epoch))
+            order = torch.randperm(self.count, generator=generator)
+        start, self.start = self.start, 0
+        yield from ((self.epoch, int(index)) for index in order[start:])
+
+
+class ResumableLoader(DataLoader[tuple[Tensor, int]]):
+    """A loader whose state is the number of batches that it has handed out (prefetching does not count)."""
+
+    sampler: KeyedSampler
+
+    def __init__(self, pictures: Pictures, batch: int, workers: int, *, train: bool) -> None:
+        self._done = self._skip = 0
+        super().__init__(
+            pictures,
+            batch,
+            sampler=KeyedSampler(len(pictures), pictures.seed, shuffle=train),
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            drop_last=train,  # batch norm cannot train on a last batch of one
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator(),  # or the global one would be drawn from, which shifts dropout
+        )
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        skip, self._skip = self._skip, 0
+        self.sampler.start = skip * (self.batch_size or 1)
+        self._done = skip
+        for batch in super().__iter__():
+            self._done += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Where to go on: Lightning stores it in every checkpoint."""
+        if self._done < len(self):
+            return dict(done=self._done, epoch=self.sampler.epoch)
+        return dict(done=0, epoch=self.sampler.epoch + 1)
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Begin the next iteration there."""
+        self._skip, self.sampler.epoch = state["done"], state["epoch"]
+
+
+class PicturesModule(LightningDataModule):
+    """Training and validation batches of a scanned folder: uint8 (N, 3, size, size) and labels (N,)."""
+
+    def __init__(
+        self,
+        splits: dict[str, tuple[Sample, ...]],
+        preprocess: Preprocess,
+        augment: Augment,
+        *,
+        batch: int,
+        seed: int = 0,
+        workers: int = 0,
+    ) -> None:
+        super().__init__()
+        train = Pictures(splits["train"], preprocess, augment, seed)
+        self.train_loader = ResumableLoader(train, batch, workers, train=True)
+        val = Pictures(splits["val"], preprocess, None, seed)
+        self.val_loader = ResumableLoader(val, batch, workers, train=False)
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Shuffled and augmented; a last, smaller batch is left out, another one each epoch."""
+        return self.train_loader
+
+    def val_dataloader(self) -> ResumableLoader:
+        """In order, every picture once."""
+        return self.val_loader

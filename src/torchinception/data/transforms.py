@@ -1,0 +1,82 @@
+"""From a decoded picture to the network's input: one `Preprocess` for evaluation everywhere, and training's crops."""
+
+import math
+from random import Random
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, PositiveInt
+from torch import Tensor
+
+from torchinception.data.images import Picture
+
+INTERPOLATION = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+class Preprocess(BaseModel):
+    """How a picture becomes the input; part of the model file, so that every user of it agrees bit for bit.
+
+    The shorter side is resized to `size / crop`, the central square of `size` cut out, and each
+    channel (RGB, 0 to 1) becomes `(x - mean) / std`; the defaults give -1 to 1, as TF-slim does.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    size: PositiveInt
+    crop: float = 0.875
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+
+    def cut(self, picture: Picture) -> Tensor:
+        """RGB uint8 (H, W, 3) -> uint8 (3, size, size). Pillow's resize, which always smooths when shrinking."""
+        height, width = picture.shape[:2]
+        scale = round(self.size / self.crop) / min(height, width)
+        image = Image.fromarray(picture)
+        if scale != 1:
+            shape = (max(self.size, round(width * scale)), max(self.size, round(height * scale)))
+            image = image.resize(shape, INTERPOLATION[self.interpolation])
+        left, top = (image.width - self.size) // 2, (image.height - self.size) // 2
+        return to_tensor(image.crop((left, top, left + self.size, top + self.size)))
+
+    def normalize(self, batch: Tensor) -> Tensor:
+        """uint8 (N, 3, size, size) -> float32 (N, 3, size, size), channels last in memory."""
+        mean, std = (torch.tensor(v, device=batch.device).view(3, 1, 1) for v in (self.mean, self.std))
+        return ((batch.float() / 255 - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+class Augment(BaseModel):
+    """Training's random crop (arXiv:1409.4842, section 6: area 8 to 100 %, aspect 3/4 to 4/3) and mirror."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    area: tuple[float, float] = (0.08, 1.0)
+    aspect: tuple[float, float] = (3 / 4, 4 / 3)
+    flip: float = 0.5
+
+    def cut(self, picture: Picture, size: int, random: Random) -> Tensor:
+        """RGB uint8 (H, W, 3) -> uint8 (3, size, size), by draws from `random` alone."""
+        from torchvision.transforms.v2 import functional  # 1.6 s to import, and prediction needs none of it
+
+        top, left, height, width = self._box(picture.shape[0], picture.shape[1], random)
+        pixels = torch.from_numpy(picture).permute(2, 0, 1)
+        cut: Tensor = functional.resized_crop(pixels, top, left, height, width, [size, size], antialias=True)
+        return functional.horizontal_flip(cut) if random.random() < self.flip else cut
+
+    def _box(self, height: int, width: int, random: Random) -> tuple[int, int, int, int]:
+        """Top, left, height and width of a crop: ten tries for one that fits, else the central square."""
+        for _ in range(10):
+            area = height * width * random.uniform(*self.area)
+            aspect = math.exp(random.uniform(*map(math.log, self.aspect)))
+            w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+            if 0 < w <= width and 0 < h <= height:
+                return random.randint(0, height - h), random.randint(0, width - w), h, w
+        side = min(height, width)
+        return (height - side) // 2, (width - side) // 2, side, side
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """RGB image -> uint8 (3, H, W)."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
