@@ -1,0 +1,1 @@
+"""Model files: our own (`bundle`); one renaming per foreign format comes beside it."""
