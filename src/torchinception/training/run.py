@@ -1,0 +1,298 @@
+"""`train`: a folder of pictures in, a run folder with a model file and its record out."""
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+
+from torchinception.classifier import Classifier
+from torchinception.data.folder import Folder, scan
+from torchinception.data.images import load_image
+from torchinception.data.module import PicturesModule, keyed_seed
+from torchinception.data.transforms import Preprocess
+from torchinception.devices import PRECISIONS, resolve_device, resolve_precision
+from torchinception.errors import MissingInputError, UsageError
+from torchinception.evaluation import Evaluation, measure
+from torchinception.files import write_atomically
+from torchinception.models import create, find_spec
+from torchinception.progress import Listener
+from torchinception.report import write_report
+from torchinception.training.checkpoint import Checkpoints, History, VerifiedIO
+from torchinception.training.module import Training
+from torchinception.training.recipe import Recipe, load_recipe, to_toml
+from torchinception.weights.bundle import ModelSpec
+
+RUN_FILES = ("recipe.toml", "checkpoints", "metrics.csv", "model.safetensors", "report.html", "metrics.json")
+VERSIONS = ("torchinception", "torch", "torchvision", "lightning", "pillow", "numpy")
+
+
+def train(
+    data: str | Path,
+    *,
+    recipe: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    workers: int | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    checkpoint_every: int = 500,
+    listener: Listener | None = None,
+) -> Classifier:
+    """Train a classifier on a folder of class folders, evaluate it, and write everything into one run folder.
+
+    Args:
+        data: the folder; it is only read.
+        recipe: name or TOML file (`load_recipe`); default: `default`, or on resume the run's own.
+        settings: recipe values by dotted key, as `{"epochs": 5, "optimizer.lr": 0.05}`.
+        out: the run folder; default: `runs/<name of data>`.
+        resume: go on from the run's last checkpoint.
+        overwrite: remove an earlier run in `out` first (its own files only).
+        workers: processes that read pictures; results do not depend on it. Default: by picture size.
+        device: `auto`, `cpu`, `cuda`, `cuda:N`, `mps`.
+        precision: `auto`, `fp32`, `bf16`, `fp16`.
+        checkpoint_every: steps between checkpoints; one is saved at each epoch's end anyway.
+        listener: hears of choices and progress.
+
+    Returns:
+        The trained classifier, as `load(out)` would give it.
+
+    Raises:
+        UsageError, DataError, MissingInputError, SaveError: before training starts, and nothing was lost.
+        InterruptedRunError: a signal stopped it; a checkpoint was saved.
+    """
+    data, listener = Path(data), listener or Listener()
+    out = Path(out) if out is not None else Path("runs") / data.resolve().name
+    if checkpoint_every < 1 or (workers or 0) < 0:
+        raise UsageError(f"checkpoints need at least 1 step between, workers at least 0: {checkpoint_every}, {workers}")
+    on = resolve_device(device)
+    precision = resolve_precision(precision, on)
+    _check_out(out, data, resume=resume, overwrite=overwrite)
+    if resume and (out / "metrics.json").exists():
+        listener.say(f"{out} is finished already; use --overwrite to train anew")
+        return _load(out, on)
+    folder = scan(data, listener)
+    chosen = _resume_recipe(out, recipe, settings) if resume else load_recipe(recipe or "default", settings)
+    chosen = choose(chosen, folder, listener)
+    splits = folder.for_training()
+    if len(splits["train"]) < 2:
+        raise UsageError(f"{data} has {len(splits['train'])} pictures to train on; at least 2 are needed")
+    chosen = chosen.model_copy(update=dict(batch=min(chosen.batch, len(splits["train"]))))
+    if overwrite:
+        _remove_run(out)
+    write_atomically(out / "recipe.toml", to_toml(chosen))
+    listener.say(
+        f"Training {chosen.network} at {chosen.size} px on {len(splits['train'])} pictures of "
+        f"{len(folder.classes)} classes, {len(splits['val'])} held out; {on}, {precision}"
+    )
+    if workers is None:
+        workers = 0 if (chosen.size or 0) <= 64 else max(1, min(8, (os.cpu_count() or 2) - 1))
+    with _isolated():
+        model, history = _fit(chosen, folder, splits, out, workers, on, precision, checkpoint_every, resume, listener)
+    return _finish(model, history, folder, splits, out, workers, listener)
+
+
+def choose(recipe: Recipe, folder: Folder, listener: Listener) -> Recipe:
+    """Fill in network, size, crop and the auxiliary weight, and say why.
+
+    Raises:
+        UsageError: the network cannot take the size.
+    """
+    small = folder.side_px <= 64
+    network = recipe.network or ("small_inception" if small else "googlenet_bn")
+    spec = find_spec(network)
+    size = recipe.size or (max(28, folder.side_px // 4 * 4) if small and spec.size <= 64 else min(spec.size, 128))
+    if recipe.network is None:
+        listener.say(
+            f"Chose {network} at {size} px: the pictures are {'small' if small else 'large'} "
+            f"(median {folder.side_px} px). Others: --network, --size; see inception models"
+        )
+    if size < spec.min_size:
+        raise UsageError(f"{network} needs pictures of at least {spec.min_size} px, not {size}; raise --size")
+    weight = recipe.loss.aux_weight
+    if weight and not (spec.aux and size in spec.aux_sizes):
+        fit = f"at {spec.aux_sizes.start} to {spec.aux_sizes.stop - 1} px" if spec.aux else "with no size"
+        raise UsageError(f"loss.aux_weight = {weight}, but {network} has auxiliary heads {fit}; leave it out or set 0")
+    if weight is None:
+        weight = spec.aux_weight if size in spec.aux_sizes else 0.0
+        if spec.aux and not weight:
+            bounds = f"{spec.aux_sizes.start} to {spec.aux_sizes.stop - 1}"
+            listener.say(f"Without auxiliary heads: those of {network} need {bounds} px")
+    crop = recipe.crop or spec.crop
+    loss = recipe.loss.model_copy(update=dict(aux_weight=weight))
+    return recipe.model_copy(update=dict(network=network, size=size, crop=crop, loss=loss))
+
+
+def _fit(
+    recipe: Recipe,
+    folder: Folder,
+    splits: dict[str, Any],
+    out: Path,
+    workers: int,
+    device: torch.device,
+    precision: str,
+    every: int,
+    resume: bool,
+    listener: Listener,
+) -> tuple[Classifier, History]:
+    assert recipe.network
+    assert recipe.size
+    assert recipe.crop
+    assert recipe.loss.aux_weight is not None
+    preprocess = Preprocess(size=recipe.size, crop=recipe.crop)
+    torch.manual_seed(keyed_seed(recipe.seed))
+    weight = recipe.loss.aux_weight
+    net = create(recipe.network, len(folder.classes), aux=weight > 0).to(memory_format=torch.channels_last)
+    pictures = PicturesModule(splits, preprocess, recipe.augment, batch=recipe.batch, seed=recipe.seed, workers=workers)
+    steps = recipe.epochs * len(pictures.train_loader)
+    checkpoint = out / "checkpoints" / "last.ckpt"
+    history = History(out / "metrics.csv", steps, recipe.batch, listener)
+    trainer = Trainer(
+        accelerator=device.type,
+        devices=1 if device.index is None else [device.index],
+        precision=PRECISIONS[precision],  # type: ignore[arg-type]
+        max_epochs=recipe.epochs,
+        deterministic=device.type == "cpu",
+        callbacks=[history, Checkpoints(checkpoint, every, listener)],
+        plugins=[VerifiedIO()],
+        default_root_dir=out,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    found = checkpoint if resume and checkpoint.exists() else None
+    if resume:
+        listener.say(f"Resuming from {found}" if found else f"No checkpoint in {out} yet: starting at step 0")
+    trainer.fit(Training(net, preprocess, recipe, steps, weight), datamodule=pictures, ckpt_path=found)
+    spec = ModelSpec(
+        network=recipe.network,
+        classes=folder.classes,
+        aux=weight > 0,
+        preprocess=preprocess,
+        recipe=recipe.model_dump(mode="json"),
+        versions={name: version(name) for name in VERSIONS},
+        data=folder.fingerprint,
+    )
+    return Classifier(net, spec, device), history
+
+
+def _finish(
+    model: Classifier,
+    history: History,
+    folder: Folder,
+    splits: dict[str, Any],
+    out: Path,
+    workers: int,
+    listener: Listener,
+) -> Classifier:
+    recipe = Recipe.model_validate(model.spec.recipe)
+    results: list[Evaluation] = []
+    metrics: dict[str, Any] = dict(network=recipe.network, size=recipe.size, epochs=recipe.epochs)
+    for split in ("val", "test"):
+        if splits.get(split):
+            found = measure(model, folder, splits[split], split, batch=recipe.batch, workers=workers, listener=listener)
+            results.append(found)
+            metrics |= {
+                f"{split}_top1": found.top1,
+                f"{split}_top5": found.top5,
+                f"{split}_pictures": found.pictures,
+            }
+    steps = history.rows[-1]["step"]
+    metrics |= dict(seconds=history.seconds, images_per_second=steps * recipe.batch / history.seconds)
+    metrics |= dict(train_pictures=len(splits["train"]), per_class=results[-1].per_class)
+    model.spec = model.spec.model_copy(update=dict(metrics=metrics))
+    model.save(out / "model.safetensors")
+    last = results[-1]
+    write_report(
+        out / "report.html",
+        title=f"{recipe.network} on {folder.root.resolve().name}",
+        facts={
+            "Result": {key: _plain(value) for key, value in metrics.items() if key != "per_class"},
+            "Recipe": {"recipe.toml": to_toml(recipe)},
+            "Made with": {**model.spec.versions, "data": folder.root, "fingerprint": folder.fingerprint},
+        },
+        history=history.rows,
+        per_class={name: last.per_class.get(name) for name in last.classes},
+        confusion=last.confusion,
+        split=last.split,
+        mistakes=[
+            (load_image(m.path), m.truth, tuple(zip(m.guesses, m.probabilities, strict=True))) for m in last.mistakes
+        ],
+    )
+    write_atomically(out / "metrics.json", json.dumps(metrics, indent=2) + "\n")  # last: it marks the end
+    return model
+
+
+def _check_out(out: Path, data: Path, *, resume: bool, overwrite: bool) -> None:
+    if out.resolve() == data.resolve() or data.resolve() in out.resolve().parents:
+        raise UsageError(f"{out} is inside the pictures' folder, which is never written to; choose another --out")
+    if resume and overwrite:
+        raise UsageError("--resume goes on with a run, --overwrite removes it; choose one")
+    if resume and not out.is_dir():
+        raise MissingInputError(f"no run at {out} to resume; leave --resume out to begin one")
+    mine = (out / "recipe.toml").exists()
+    others = out.exists() and (not out.is_dir() or any(p.resolve() != data.resolve() for p in out.iterdir()))
+    if others and not mine:
+        raise UsageError(f"{out} exists and is not a run folder; choose another --out")
+    if mine and not (resume or overwrite):
+        raise UsageError(
+            f"{out} holds a run already; use --resume to go on, --overwrite to replace it, or another --out"
+        )
+
+
+def _remove_run(out: Path) -> None:
+    for name in RUN_FILES:
+        path = out / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _resume_recipe(out: Path, recipe: str | Path | None, settings: Mapping[str, Any] | None) -> Recipe:
+    """The run's own recipe; one that was asked for must not differ from it."""
+    own = load_recipe(out / "recipe.toml") if (out / "recipe.toml").exists() else load_recipe(recipe or "default")
+    wanted = load_recipe(recipe, settings) if recipe else load_recipe(out / "recipe.toml", settings)
+    old, new = own.model_dump(), wanted.model_dump()
+    changed = [f"{key} was {old[key]}, now {new[key]}" for key in old if new[key] not in (None, old[key])]
+    if changed:
+        raise UsageError(f"cannot resume {out} with other settings ({'; '.join(changed)}); use another --out")
+    return own
+
+
+def _load(out: Path, device: torch.device) -> Classifier:
+    from torchinception.classifier import load
+
+    return load(out, device)
+
+
+def _plain(value: object) -> object:
+    return f"{value:.4g}" if isinstance(value, float) else value
+
+
+@contextlib.contextmanager
+def _isolated() -> Iterator[None]:
+    """Leave the caller's random state, determinism and logging as they were; keep Lightning's chatter away."""
+    logger, deterministic = (
+        logging.getLogger("lightning.pytorch"),
+        torch.are_deterministic_algorithms_enabled(),
+    )
+    level = logger.level
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+            torch.use_deterministic_algorithms(deterministic)
