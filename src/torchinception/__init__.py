@@ -1,0 +1,51 @@
+"""The Inception family of image networks for PyTorch.
+
+>>> import torchinception as ti
+>>> sorted(ti.NETWORKS)[:2]
+['googlenet', 'googlenet_bn']
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torchinception.classifier import Classifier, Prediction, load
+    from torchinception.errors import InceptionError
+    from torchinception.evaluation import Evaluation, evaluate
+    from torchinception.models import NETWORKS, Inception, create
+    from torchinception.summary import Summary, summarize
+    from torchinception.training.run import train
+
+_HOMES = {  # imported at first use: what only predicts need not wait for what trains
+    "classifier": ("Classifier", "Prediction", "load"),
+    "errors": ("InceptionError",),
+    "evaluation": ("Evaluation", "evaluate"),
+    "models": ("NETWORKS", "Inception", "create"),
+    "summary": ("Summary", "summarize"),
+    "training.run": ("train",),
+}
+__all__ = [
+    "NETWORKS",
+    "Classifier",
+    "Evaluation",
+    "Inception",
+    "InceptionError",
+    "Prediction",
+    "Summary",
+    "create",
+    "evaluate",
+    "load",
+    "summarize",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{home}"), name)
+    raise AttributeError(f"module {__name__} has no attribute {name}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,5 @@
+"""`python -m torchinception` is `inception`."""
+
+from torchinception.cli import main
+
+main()

@@ -1,0 +1,285 @@
+"""The command line: parse, call the library, print. What needs torch is imported inside the command."""
+
+import json
+import signal
+import sys
+import traceback
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from torchinception.console import Screen, err, out, print_table
+from torchinception.errors import InceptionError, InterruptedRunError
+
+app = typer.Typer(
+    name="inception",
+    help="The Inception family of image networks: train, evaluate, predict. First time here: inception demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Batch = Annotated[int, typer.Option(min=1, help="Pictures at a time.")]
+Model = Annotated[Path, typer.Argument(help="A model file, or the folder of a run.")]
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; works behind any command.")] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog="Example: inception demo")
+def demo(
+    folder: Annotated[Path, typer.Option("--out", help="Run folder; an earlier demo there is replaced.")] = Path(
+        "runs/demo"
+    ),
+    device: Device = "auto",
+) -> None:
+    """Train a small network on real pictures, in a minute or two, and show what it learned."""
+    from torchinception.training.demo import demo
+
+    with Screen() as screen:
+        model = demo(folder, device=device, listener=screen)
+    metrics = model.spec.metrics
+    print_table("\nClasses", ("class", "named rightly"), ((k, f"{v:.1%}") for k, v in metrics["per_class"].items()))
+    pictures = sorted((folder / "data/test").glob("*/000.png"))
+    rows = (
+        (p.relative_to(folder), f"{r.classes[0]} {r.probabilities[0]:.0%}")
+        for p, r in zip(pictures, model.predict(pictures, 1), strict=True)
+    )
+    print_table("\nA picture of each class", ("picture", "named"), rows)
+    out.print(
+        f"\nOn {metrics['test_pictures']} pictures it never saw: top-1 {metrics['test_top1']:.1%}, "
+        f"top-5 {metrics['test_top5']:.1%}. Trained in {metrics['seconds']:.0f} s "
+        f"at {metrics['images_per_second']:.0f} images/s.\n\n"
+        f"Look at   {folder}/report.html\n"
+        f"Next      inception predict {folder} {folder}/data/test/bag\n"
+        f"          inception evaluate {folder} {folder}/data\n"
+        f"          inception train YOUR_FOLDER          one folder of pictures per class",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+@app.command(epilog="Example: inception models --json")
+def models(as_json: Json = False) -> None:
+    """List the networks."""
+    from torchinception.models import NETWORKS
+    from torchinception.summary import summarize
+
+    rows = [
+        dict(
+            name=n,
+            parameters=summarize(n).parameters,
+            macs=summarize(n).macs,
+            size=s.size,
+            paper=s.paper,
+            what=s.what,
+        )
+        for n, s in NETWORKS.items()
+    ]
+    if as_json:
+        out.print_json(data=rows)
+    else:
+        values = ((r["name"], f"{r['parameters']:,}", f"{r['macs']:,}", r["size"], r["what"]) for r in rows)
+        print_table("", ("network", "parameters", "MACs", "px", "what"), values, "parameters MACs px")
+
+
+@app.command(epilog="Example: inception summary googlenet --size 224")
+def summary(
+    network: Annotated[str, typer.Argument(help="A name from: inception models")],
+    size: Annotated[
+        int | None, typer.Option(min=1, help="Side of the picture in pixels; default: as published.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show a network stage by stage: shapes, parameters, multiply-adds, receptive field."""
+    from torchinception.summary import summarize
+
+    found = summarize(network, size)
+    totals = dict(parameters=found.parameters, parameters_with_aux=found.parameters_with_aux, macs=found.macs)
+    if as_json:
+        out.print_json(data=asdict(found) | totals)
+        return
+    rows = [
+        (
+            r.stage,
+            " x ".join(map(str, r.shape)),
+            f"{r.parameters:,}",
+            f"{r.macs:,}",
+            f"{r.receptive_field_px} px",
+        )
+        for r in (*found.rows, *found.aux_rows)
+    ]
+    headings = ("stage", "output", "parameters", "MACs", "sees")
+    print_table(f"{network} at {found.size} px", headings, rows, "parameters MACs sees")
+    with_aux = f" ({found.parameters_with_aux:,} with auxiliary heads)" if found.aux_rows else ""
+    out.print(f"\n{found.parameters:,} parameters{with_aux}, {found.macs:,} multiply-adds", markup=False)
+
+
+@app.command(epilog="Examples: inception train flowers/   ·   inception train flowers/ --epochs 60 --resume")
+def train(
+    data: Annotated[
+        Path, typer.Argument(help="Folder with one folder of pictures per class, or train/ and val/ of such.")
+    ],
+    network: Annotated[str | None, typer.Option(help="Default: chosen by the pictures' size.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Name of a recipe (default, demo) or a TOML file.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Times through the pictures.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Pictures a step.")] = None,
+    size: Annotated[int | None, typer.Option(help="Side of the pictures in pixels.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same machine: same network.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that read pictures; changes no result.")] = None,
+    device: Device = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
+    folder: Annotated[Path | None, typer.Option("--out", help="Run folder; default: runs/NAME_OF_DATA.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run.")] = False,
+    checkpoint_every: Annotated[int, typer.Option(metavar="STEPS", help="Besides one at each epoch's end.")] = 500,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any recipe value.")] = None,
+) -> None:
+    """Train a classifier on your own pictures; Ctrl-C saves, --resume goes on."""
+    from torchinception.training.recipe import parse_settings
+    from torchinception.training.run import train
+
+    named = dict(network=network, epochs=epochs, batch=batch, size=size, seed=seed)
+    settings = {key: value for key, value in named.items() if value is not None} | parse_settings(set_ or [])
+    folder = folder or Path("runs") / data.resolve().name
+    with Screen() as screen:
+        model = train(
+            data,
+            recipe=recipe,
+            settings=settings,
+            out=folder,
+            resume=resume,
+            overwrite=overwrite,
+            workers=workers,
+            device=device,
+            precision=precision,
+            checkpoint_every=checkpoint_every,
+            listener=screen,
+        )
+    metrics = model.spec.metrics
+    split = "test" if "test_top1" in metrics else "val"
+    out.print(
+        f"\nOn {metrics[f'{split}_pictures']} held-out pictures: top-1 {metrics[f'{split}_top1']:.1%}, "
+        f"top-5 {metrics[f'{split}_top5']:.1%}\n\nLook at   {folder}/report.html\n"
+        f"Next      inception predict {folder} PICTURE…",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+@app.command(epilog="Example: inception evaluate runs/flowers flowers/val")
+def evaluate(
+    model: Model,
+    data: Annotated[Path, typer.Argument(help="Folder of class folders; its test/ or val/ is used if it has such.")],
+    batch: Batch = 32,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read pictures.")] = 0,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Count how often a model is right on pictures whose classes are known."""
+    from torchinception.classifier import load
+    from torchinception.devices import resolve_device
+    from torchinception.evaluation import evaluate
+
+    with Screen() as screen:
+        found = evaluate(load(model, resolve_device(device)), data, batch=batch, workers=workers, listener=screen)
+    if as_json:
+        out.print_json(data=asdict(found), default=str)
+        return
+    rows = ((name, f"{fraction:.1%}") for name, fraction in found.per_class.items())
+    print_table(f"{data}, {found.split} pictures: {found.pictures}", ("class", "named rightly"), rows)
+    out.print(
+        f"\ntop-1 {found.top1:.2%}, top-5 {found.top5:.2%}, loss {found.loss:.4f}, "
+        f"{found.images_per_second:.0f} images/s",
+        markup=False,
+    )
+
+
+@app.command(
+    epilog="Examples: inception predict runs/flowers photos/   ·   inception predict m.safetensors '**/*.jpg' --json"
+)
+def predict(
+    model: Model,
+    paths: Annotated[list[str], typer.Argument(help="Pictures, folders of pictures, globs in quotes.")],
+    top: Annotated[int, typer.Option(min=1, help="Classes a picture.")] = 5,
+    batch: Batch = 32,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write path, rank, class, probability.")] = None,
+    device: Device = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+) -> None:
+    """Name pictures. A bad one gets a row with its error, and exit code 65 at the end."""
+    from torchinception.classifier import load
+    from torchinception.devices import resolve_device
+    from torchinception.prediction import find_pictures, predict_files, write_csv
+
+    files = find_pictures(paths)
+    rows, bad = [], 0
+    with Screen() as screen:
+        for done, row in enumerate(predict_files(load(model, resolve_device(device)), files, top=top, batch=batch), 1):
+            screen.progress("Predicting", done, len(files))
+            bad += row.prediction is None
+            rows.append(row)
+    if csv:
+        write_csv(csv, rows)
+    for row in rows if as_json else ():
+        found = (
+            dict(error=row.error)
+            if row.error
+            else dict(predictions=[dict(zip(("class", "probability"), b, strict=True)) for b in row.best])
+        )
+        typer.echo(json.dumps(dict(path=str(row.path)) | found, ensure_ascii=False))
+    if not as_json and not csv:
+        texts = ((r.path, r.error or "  ".join(f"{name} {p:.1%}" for name, p in r.best)) for r in rows)
+        print_table("", ("picture", "named"), texts)
+    if bad:
+        err.print(f"error: {bad} of {len(files)} pictures could not be read", markup=False)
+        raise typer.Exit(65)
+
+
+@app.command(epilog="Example: inception doctor")
+def doctor(as_json: Json = False) -> None:
+    """Show versions, device and threads, what will be used, and what is wrong with this installation."""
+    from torchinception.doctor import examine
+
+    found = examine()
+    if as_json:
+        out.print_json(data=found)
+    else:
+        rows = [
+            *found["versions"].items(),
+            *((k, v) for k, v in found.items() if k not in ("versions", "problems")),
+        ]
+        print_table("", ("what", "found"), rows)
+        out.print("\n" + ("\n".join(found["problems"]) or "No problems found."), markup=False, soft_wrap=True)
+    if found["problems"]:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line; deliberate errors are told in one line and set the exit code."""
+    debug = "--debug" in sys.argv
+    sys.argv = [sys.argv[0], *(argument for argument in sys.argv[1:] if argument != "--debug")]
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, _stop)
+    try:
+        app()
+    except Exception as error:  # noqa: BLE001, the last door
+        if debug:
+            traceback.print_exc()
+        known = isinstance(error, InceptionError)
+        text = str(error) if known else f"internal error: {error!r}; --debug shows where, please report it"
+        err.print(f"error: {text}" if known else text, markup=False, soft_wrap=True)
+        sys.exit(error.exit_code if isinstance(error, InceptionError) else 70)
+
+
+def _stop(signum: int, _frame: Any) -> None:
+    raise InterruptedRunError(signum, f"stopped by {signal.Signals(signum).name}")

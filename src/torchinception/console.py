@@ -1,0 +1,56 @@
+"""What the command line shows: lines, progress bars, tables."""
+
+from collections.abc import Iterable, Sequence
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from torchinception.progress import Listener
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+FORMATS = {"loss": "loss {:.3f}", "accuracy": "acc {:.1%}", "images_per_second": "{:.0f} images/s"}
+
+
+class Screen(Listener):
+    """Draws on the error stream, so that what a command prints can go into a pipe; use it in a `with`."""
+
+    def __init__(self) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[text]}"),
+        )
+        self._bars = Progress(*columns, TimeRemainingColumn(), console=err)
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def say(self, text: str) -> None:
+        """Above the bars."""
+        self._bars.console.print(text, markup=False, soft_wrap=True)
+
+    def progress(self, task: str, done: int, total: int, **figures: float) -> None:
+        """A bar a task."""
+        text = "  ".join(FORMATS[name].format(value) for name, value in figures.items())
+        if task not in self._tasks:
+            self._tasks[task] = self._bars.add_task(task, total=total, text=text)
+        self._bars.update(self._tasks[task], completed=done, text=text)
+
+
+def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]], numbers: str = "") -> None:
+    """Print a table; `numbers` are the headings of right-aligned columns, separated by blanks."""
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in numbers.split() else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(str, row))
+    out.print(table, markup=False)

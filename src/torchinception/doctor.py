@@ -1,0 +1,58 @@
+"""What is installed, what this machine has, and what will be used."""
+
+import os
+import platform
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+PACKAGES = (
+    "torchinception",
+    "torch",
+    "torchvision",
+    "lightning",
+    "torchmetrics",
+    "safetensors",
+    "pillow",
+    "numpy",
+)
+KNOWN_BAD: dict[
+    str, tuple[Callable[[tuple[int, ...]], bool], str]
+] = {  # package: (test of the version's first three numbers, why)
+    "lightning": (
+        lambda v: v in ((2, 6, 2), (2, 6, 3)),
+        "was malicious; pip install -U lightning, change your keys",
+    ),
+    "torch": (lambda v: v < (2, 10), "loads pickles unsafely (CVE-2026-24747); pip install -U torch"),
+    "pillow": (lambda v: v < (12, 3), "has known holes in its decoders; pip install -U pillow"),
+}
+
+
+def examine() -> dict[str, Any]:
+    """Versions, machine, the device and precision that `auto` means here, and problems with their cure."""
+    import torch
+
+    from torchinception.devices import resolve_device, resolve_precision
+
+    versions, problems = {}, []
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            problems.append(f"{package} is not installed; pip install torchinception")
+    for package, (bad, why) in KNOWN_BAD.items():
+        numbers = tuple(int("".join(filter(str.isdigit, n)) or 0) for n in versions.get(package, "999").split(".")[:3])
+        if bad(numbers):
+            problems.append(f"{package} {versions[package]} {why}")
+    device = resolve_device()
+    return dict(
+        versions=versions,
+        python=platform.python_version(),
+        system=f"{platform.system()} {platform.machine()}",
+        cores=os.cpu_count(),
+        threads=torch.get_num_threads(),
+        gpus=[torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        device=str(device),
+        precision=resolve_precision("auto", device),
+        problems=problems,
+    )
