@@ -5,6 +5,7 @@ torchdata's own loaders repeat or skip pictures on resume without a word; see do
 """
 
 import hashlib
+import signal
 from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any
@@ -83,6 +84,7 @@ class ResumableLoader(DataLoader[tuple[Tensor, int]]):
             persistent_workers=workers > 0,
             drop_last=train,  # batch norm cannot train on a last batch of one
             pin_memory=torch.cuda.is_available(),
+            worker_init_fn=_leave_interrupts,
             generator=torch.Generator(),  # or the global one would be drawn from, which shifts dropout
         )
 
@@ -103,6 +105,10 @@ class ResumableLoader(DataLoader[tuple[Tensor, int]]):
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Begin the next iteration there."""
         self._skip, self.sampler.epoch = state["done"], state["epoch"]
+
+
+def _leave_interrupts(_worker: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent saves, then ends us
 
 
 class PicturesModule(LightningDataModule):

@@ -1,4 +1,4 @@
-"""What outlives an interruption: checkpoints that are whole and verified, the record, the random state."""
+"""What outlives an interruption: checkpoints that are whole and verified, and the run's record."""
 
 import csv
 import hashlib
@@ -14,7 +14,9 @@ from typing import Any
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch.nn.functional import cross_entropy
 
+from torchinception.data.module import ResumableLoader
 from torchinception.errors import DataError, InterruptedRunError
 from torchinception.files import write_atomically
 from torchinception.progress import Listener
@@ -49,114 +51,106 @@ class VerifiedIO(TorchCheckpointIO):
         return loaded
 
 
-class History(Callback):
-    """One row an epoch, in `metrics.csv` and in every checkpoint; tells the listener of each step."""
+class Recorder(Callback):
+    """Counts every step, validates and writes a row of `metrics.csv` every epoch, and saves.
 
-    def __init__(self, path: Path, steps: int, batch: int, listener: Listener) -> None:
-        self.path, self.steps, self.batch, self.listener = path, steps, batch, listener
-        self.rows: list[dict[str, float]] = []
-        self.seconds = 0.0  # of the whole run, earlier parts included
-        self.loss = self.correct = self.seen = 0.0  # of this epoch
-        self._now = 0.0
-
-    def state_dict(self) -> dict[str, Any]:
-        """All but where to write."""
-        keys = ("rows", "seconds", "loss", "correct", "seen")
-        return {key: getattr(self, key) for key in keys}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
-        self.__dict__.update(state)
-
-    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """The clock starts here: importing and checking pictures do not count."""
-        self._now = time.perf_counter()
-
-    def on_train_batch_end(
-        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
-    ) -> None:
-        """Count, and tell."""
-        count = len(batch[1])
-        self.loss += float(outputs["loss"]) * count
-        self.correct += float(outputs["correct"])
-        self.seen += count
-        before, self._now = self._now, time.perf_counter()
-        self.seconds += self._now - before
-        done = trainer.global_step
-        self.listener.progress(
-            "Training",
-            done,
-            self.steps,
-            loss=self.loss / self.seen,
-            accuracy=self.correct / self.seen,
-            images_per_second=done * self.batch / self.seconds,
-        )
-
-    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Close the epoch's row; Lightning has validated by now."""
-        before, self._now = self._now, time.perf_counter()
-        self.seconds += self._now - before
-        row = dict(
-            epoch=trainer.current_epoch + 1,
-            step=trainer.global_step,
-            learning_rate=trainer.optimizers[0].param_groups[0]["lr"],
-            train_loss=self.loss / self.seen,
-            train_top1=self.correct / self.seen,
-            val_loss=float(trainer.callback_metrics["val_loss"]),
-            val_top1=float(trainer.callback_metrics["val_top1"]),
-            seconds=self.seconds,
-        )
-        self.rows.append(row)
-        self.loss = self.correct = self.seen = 0.0
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(row), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        write_atomically(self.path, text.getvalue())
-
-
-class Checkpoints(Callback):
-    """Saves every `every` steps, at the end of an epoch, and when a signal asks to stop.
-
-    The random state of torch goes into each checkpoint; that of pictures needs none (`data.module`).
+    A checkpoint is saved every `every` steps, at an epoch's last step, and when a signal asks to stop. It
+    holds torch's random state; that of pictures needs none (`data.module`). Validation is run here and not
+    by Lightning, whose loops skip it without a word on resuming from an epoch's last step.
     """
 
-    def __init__(self, path: Path, every: int, listener: Listener) -> None:
-        self.path, self.every, self.listener = path, every, listener
-        self._signum = 0
+    def __init__(self, out: Path, steps: int, every: int, validation: ResumableLoader, listener: Listener) -> None:
+        self.checkpoint, self.table = out / "checkpoints" / "last.ckpt", out / "metrics.csv"
+        self.steps, self.every, self.validation, self.listener = steps, every, validation, listener
+        self.rows: list[dict[str, float]] = []
+        self.seconds = 0.0  # of the whole run, earlier parts included
+        self.loss, self.correct, self.batches, self.pictures = 0.0, 0, 0, 0  # of this epoch
+        self._signum, self._now = 0, 0.0
         self._random: dict[str, Any] | None = None
 
-    def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Add the random state."""
+    def state_dict(self) -> dict[str, Any]:
+        """The record and torch's random state, for a checkpoint."""
         cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-        checkpoint["random"] = dict(cpu=torch.get_rng_state(), cuda=cuda)
+        keys = ("rows", "seconds", "loss", "correct", "batches", "pictures")
+        return {key: getattr(self, key) for key in keys} | dict(_random=dict(cpu=torch.get_rng_state(), cuda=cuda))
 
-    def on_load_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep the random state until everything else is set up."""
-        self._random = checkpoint["random"]
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.__dict__.update(state_dict)
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Restore the random state; take the signals over from Lightning, which gives them back at the end."""
+        """Restore the random state, take the signals over from Lightning, and finish an epoch that lacks its row."""
         if self._random is not None:
             torch.set_rng_state(self._random["cpu"])
             if torch.cuda.is_available():
                 torch.cuda.set_rng_state_all(self._random["cuda"])
         if threading.current_thread() is threading.main_thread():
             for signum in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(signum, self._on_signal)
+                signal.signal(signum, self._on_signal)  # Lightning gives them back when it ends
+        self._now = time.perf_counter()
+        if self.batches == trainer.num_training_batches:
+            self._close_epoch(trainer, module)
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
-        """Save if it is time; stop if a signal asked to."""
-        last_of_epoch = index + 1 == trainer.num_training_batches
-        if self._signum or last_of_epoch or trainer.global_step % self.every == 0:
-            trainer.save_checkpoint(self.path)
-        self._stop(trainer)
+        """Count and tell; save if it is time; stop if a signal asked to."""
+        self.batches += 1
+        self.pictures += len(batch[1])
+        self.loss += float(outputs["loss"]) * len(batch[1])
+        self.correct += int(outputs["correct"])
+        self._tick()
+        step = trainer.global_step
+        self.listener.progress(
+            "Training",
+            step,
+            self.steps,
+            loss=self.loss / self.pictures,
+            accuracy=self.correct / self.pictures,
+            images_per_second=step * len(batch[1]) / self.seconds,
+        )
+        last = index + 1 == trainer.num_training_batches
+        if last or self._signum or step % self.every == 0:
+            trainer.save_checkpoint(self.checkpoint)
+        self._stop_if_asked(step)
+        if last:
+            self._close_epoch(trainer, module)
 
-    def on_validation_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        """Stop if a signal asked to; the checkpoint was written when the epoch's last step was done."""
-        self._stop(trainer)
+    def _close_epoch(self, trainer: Trainer, module: LightningModule) -> None:
+        loss, correct, seen = 0.0, 0, 0
+        module.eval()
+        with torch.inference_mode():
+            for batch in self.validation:
+                self._stop_if_asked(trainer.global_step)
+                labels = batch[1].to(module.device)
+                logits = module(batch[0].to(module.device))
+                loss += float(cross_entropy(logits, labels, reduction="sum"))
+                correct += int((logits.argmax(1) == labels).sum())
+                seen += len(labels)
+        module.train()
+        self._tick()
+        self.rows.append(
+            dict(
+                epoch=len(self.rows) + 1,
+                step=trainer.global_step,
+                learning_rate=trainer.optimizers[0].param_groups[0]["lr"],
+                train_loss=self.loss / self.pictures,
+                train_top1=self.correct / self.pictures,
+                val_loss=loss / seen,
+                val_top1=correct / seen,
+                seconds=self.seconds,
+            )
+        )
+        self.loss, self.correct, self.batches, self.pictures = 0.0, 0, 0, 0
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(self.rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_atomically(self.table, text.getvalue())
+
+    def _tick(self) -> None:
+        before, self._now = self._now, time.perf_counter()
+        self.seconds += self._now - before
 
     def _on_signal(self, signum: int, _frame: object) -> None:
         if self._signum:  # the second one means now
@@ -165,9 +159,7 @@ class Checkpoints(Callback):
         self._signum = signum
         self.listener.say("Stopping after this step; once more to stop at once.")
 
-    def _stop(self, trainer: Trainer) -> None:
+    def _stop_if_asked(self, step: int) -> None:
         if self._signum:
             name = signal.Signals(self._signum).name
-            raise InterruptedRunError(
-                self._signum, f"stopped by {name} after step {trainer.global_step}, saved in {self.path}"
-            )
+            raise InterruptedRunError(self._signum, f"stopped by {name} after step {step}; go on with --resume")

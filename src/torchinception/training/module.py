@@ -19,21 +19,19 @@ class Training(LightningModule):
     Args:
         steps: optimizer steps of the whole run, counted by the caller. (Lightning's own estimate sets
             up the loader before its state is restored, and so loses it without a word.)
-        aux_weight: weight of every auxiliary loss; the network may have no heads.
     """
 
-    def __init__(self, net: Inception, preprocess: Preprocess, recipe: Recipe, steps: int, aux_weight: float) -> None:
+    def __init__(self, net: Inception, preprocess: Preprocess, recipe: Recipe, steps: int) -> None:
         super().__init__()
-        self.net, self.preprocess, self.recipe = net, preprocess, recipe
-        self.steps, self.aux_weight = steps, aux_weight
+        self.net, self.preprocess, self.recipe, self.steps = net, preprocess, recipe, steps
 
     def loss(self, pictures: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The loss to minimize and the main logits, of uint8 (N, 3, size, size) and labels (N,)."""
         logits, opinions = self.net(self.preprocess.normalize(pictures), aux=True)
-        smoothing = self.recipe.loss.label_smoothing
+        smoothing, weight = self.recipe.loss.label_smoothing, self.recipe.loss.aux_weight or 0.0
         total = cross_entropy(logits, labels, label_smoothing=smoothing)
         for opinion in opinions.values():
-            total = total + self.aux_weight * cross_entropy(opinion, labels, label_smoothing=smoothing)
+            total = total + weight * cross_entropy(opinion, labels, label_smoothing=smoothing)
         return total, logits
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> dict[str, Tensor]:
@@ -42,12 +40,10 @@ class Training(LightningModule):
         loss, logits = self.loss(pictures, labels)
         return dict(loss=loss, correct=(logits.argmax(1) == labels).sum())
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
-        """Cross-entropy without smoothing and top-1, averaged over the pictures; no auxiliary heads."""
-        pictures, labels = batch
-        logits = self.net(self.preprocess.normalize(pictures))
-        self.log("val_loss", cross_entropy(logits, labels), batch_size=len(labels))
-        self.log("val_top1", (logits.argmax(1) == labels).float().mean(), batch_size=len(labels))
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Logits (N, classes) of uint8 (N, 3, size, size), without the auxiliary heads."""
+        logits: Tensor = self.net(self.preprocess.normalize(pictures))
+        return logits
 
     def configure_optimizers(self) -> Any:
         """Stochastic gradient descent with a schedule per step."""

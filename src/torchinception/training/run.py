@@ -7,6 +7,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,25 +15,40 @@ from typing import Any
 import torch
 from lightning.pytorch import Trainer
 
-from torchinception.classifier import Classifier
-from torchinception.data.folder import Folder, scan
+from torchinception.classifier import Classifier, load
+from torchinception.data.folder import Folder, Sample, scan
 from torchinception.data.images import load_image
 from torchinception.data.module import PicturesModule, keyed_seed
 from torchinception.data.transforms import Preprocess
 from torchinception.devices import PRECISIONS, resolve_device, resolve_precision
 from torchinception.errors import MissingInputError, UsageError
-from torchinception.evaluation import Evaluation, measure
+from torchinception.evaluation import measure
 from torchinception.files import write_atomically
 from torchinception.models import create, find_spec
 from torchinception.progress import Listener
 from torchinception.report import write_report
-from torchinception.training.checkpoint import Checkpoints, History, VerifiedIO
+from torchinception.training.checkpoint import Recorder, VerifiedIO
 from torchinception.training.module import Training
 from torchinception.training.recipe import Recipe, load_recipe, to_toml
 from torchinception.weights.bundle import ModelSpec
 
 RUN_FILES = ("recipe.toml", "checkpoints", "metrics.csv", "model.safetensors", "report.html", "metrics.json")
 VERSIONS = ("torchinception", "torch", "torchvision", "lightning", "pillow", "numpy")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run, checked and resolved."""
+
+    folder: Folder
+    splits: dict[str, tuple[Sample, ...]]
+    recipe: Recipe
+    out: Path
+    workers: int
+    device: torch.device
+    precision: str
+    checkpoint_every: int
+    listener: Listener
 
 
 def train(
@@ -80,26 +96,28 @@ def train(
     _check_out(out, data, resume=resume, overwrite=overwrite)
     if resume and (out / "metrics.json").exists():
         listener.say(f"{out} is finished already; use --overwrite to train anew")
-        return _load(out, on)
+        return load(out, on)
     folder = scan(data, listener)
-    chosen = _resume_recipe(out, recipe, settings) if resume else load_recipe(recipe or "default", settings)
-    chosen = choose(chosen, folder, listener)
+    resolved = _resume_recipe(out, recipe, settings) if resume else load_recipe(recipe or "default", settings)
+    resolved = choose(resolved, folder, listener)
     splits = folder.for_training()
-    if len(splits["train"]) < 2:
-        raise UsageError(f"{data} has {len(splits['train'])} pictures to train on; at least 2 are needed")
-    chosen = chosen.model_copy(update=dict(batch=min(chosen.batch, len(splits["train"]))))
+    size, count = resolved.size or 0, len(splits["train"])
+    if count < 2:
+        raise UsageError(f"{data} has {count} pictures to train on; at least 2 are needed")
+    resolved = resolved.model_copy(update=dict(batch=min(resolved.batch, count)))
     if overwrite:
         _remove_run(out)
-    write_atomically(out / "recipe.toml", to_toml(chosen))
+    write_atomically(out / "recipe.toml", to_toml(resolved))
     listener.say(
-        f"Training {chosen.network} at {chosen.size} px on {len(splits['train'])} pictures of "
-        f"{len(folder.classes)} classes, {len(splits['val'])} held out; {on}, {precision}"
+        f"Training {resolved.network} at {size} px on {count} pictures of {len(folder.classes)} classes, "
+        f"{len(splits['val'])} held out; {on}, {precision}"
     )
     if workers is None:
-        workers = 0 if (chosen.size or 0) <= 64 else max(1, min(8, (os.cpu_count() or 2) - 1))
+        workers = 0 if size <= 64 else max(1, min(8, (os.cpu_count() or 2) - 1))
+    job = Job(folder, splits, resolved, out, workers, on, precision, checkpoint_every, listener)
     with _isolated():
-        model, history = _fit(chosen, folder, splits, out, workers, on, precision, checkpoint_every, resume, listener)
-    return _finish(model, history, folder, splits, out, workers, listener)
+        model, recorder = _fit(job, resume=resume)
+    return _finish(job, model, recorder)
 
 
 def choose(recipe: Recipe, folder: Folder, listener: Listener) -> Recipe:
@@ -133,106 +151,85 @@ def choose(recipe: Recipe, folder: Folder, listener: Listener) -> Recipe:
     return recipe.model_copy(update=dict(network=network, size=size, crop=crop, loss=loss))
 
 
-def _fit(
-    recipe: Recipe,
-    folder: Folder,
-    splits: dict[str, Any],
-    out: Path,
-    workers: int,
-    device: torch.device,
-    precision: str,
-    every: int,
-    resume: bool,
-    listener: Listener,
-) -> tuple[Classifier, History]:
+def _fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
+    recipe = job.recipe
     assert recipe.network
     assert recipe.size
     assert recipe.crop
-    assert recipe.loss.aux_weight is not None
     preprocess = Preprocess(size=recipe.size, crop=recipe.crop)
     torch.manual_seed(keyed_seed(recipe.seed))
-    weight = recipe.loss.aux_weight
-    net = create(recipe.network, len(folder.classes), aux=weight > 0).to(memory_format=torch.channels_last)
-    pictures = PicturesModule(splits, preprocess, recipe.augment, batch=recipe.batch, seed=recipe.seed, workers=workers)
+    aux = bool(recipe.loss.aux_weight)
+    net = create(recipe.network, len(job.folder.classes), aux=aux).to(memory_format=torch.channels_last)
+    pictures = PicturesModule(
+        job.splits, preprocess, recipe.augment, batch=recipe.batch, seed=recipe.seed, workers=job.workers
+    )
     steps = recipe.epochs * len(pictures.train_loader)
-    checkpoint = out / "checkpoints" / "last.ckpt"
-    history = History(out / "metrics.csv", steps, recipe.batch, listener)
+    recorder = Recorder(job.out, steps, job.checkpoint_every, pictures.val_loader, job.listener)
     trainer = Trainer(
-        accelerator=device.type,
-        devices=1 if device.index is None else [device.index],
-        precision=PRECISIONS[precision],  # type: ignore[arg-type]
+        accelerator=job.device.type,
+        devices=1 if job.device.index is None else [job.device.index],
+        precision=PRECISIONS[job.precision],  # type: ignore[arg-type]
         max_epochs=recipe.epochs,
-        deterministic=device.type == "cpu",
-        callbacks=[history, Checkpoints(checkpoint, every, listener)],
+        deterministic=job.device.type == "cpu",
+        callbacks=[recorder],
         plugins=[VerifiedIO()],
-        default_root_dir=out,
+        default_root_dir=job.out,
         use_distributed_sampler=False,
-        num_sanity_val_steps=0,
+        limit_val_batches=0,  # the recorder validates
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    found = checkpoint if resume and checkpoint.exists() else None
+    found = recorder.checkpoint if resume and recorder.checkpoint.exists() else None
     if resume:
-        listener.say(f"Resuming from {found}" if found else f"No checkpoint in {out} yet: starting at step 0")
-    trainer.fit(Training(net, preprocess, recipe, steps, weight), datamodule=pictures, ckpt_path=found)
+        job.listener.say(f"Resuming from {found}" if found else f"No checkpoint in {job.out} yet: starting at step 0")
+    trainer.fit(Training(net, preprocess, recipe, steps), datamodule=pictures, ckpt_path=found)
     spec = ModelSpec(
         network=recipe.network,
-        classes=folder.classes,
-        aux=weight > 0,
+        classes=job.folder.classes,
+        aux=aux,
         preprocess=preprocess,
         recipe=recipe.model_dump(mode="json"),
         versions={name: version(name) for name in VERSIONS},
-        data=folder.fingerprint,
+        data=job.folder.fingerprint,
     )
-    return Classifier(net, spec, device), history
+    return Classifier(net, spec, job.device), recorder
 
 
-def _finish(
-    model: Classifier,
-    history: History,
-    folder: Folder,
-    splits: dict[str, Any],
-    out: Path,
-    workers: int,
-    listener: Listener,
-) -> Classifier:
-    recipe = Recipe.model_validate(model.spec.recipe)
-    results: list[Evaluation] = []
+def _finish(job: Job, model: Classifier, recorder: Recorder) -> Classifier:
+    recipe, splits = job.recipe, job.splits
     metrics: dict[str, Any] = dict(network=recipe.network, size=recipe.size, epochs=recipe.epochs)
-    for split in ("val", "test"):
-        if splits.get(split):
-            found = measure(model, folder, splits[split], split, batch=recipe.batch, workers=workers, listener=listener)
-            results.append(found)
-            metrics |= {
-                f"{split}_top1": found.top1,
-                f"{split}_top5": found.top5,
-                f"{split}_pictures": found.pictures,
-            }
-    steps = history.rows[-1]["step"]
-    metrics |= dict(seconds=history.seconds, images_per_second=steps * recipe.batch / history.seconds)
-    metrics |= dict(train_pictures=len(splits["train"]), per_class=results[-1].per_class)
+    for split in (name for name in ("val", "test") if splits.get(name)):
+        last = measure(
+            model, job.folder, splits[split], split, batch=recipe.batch, workers=job.workers, listener=job.listener
+        )
+        metrics |= {f"{split}_{name}": getattr(last, name) for name in ("top1", "top5", "loss", "pictures")}
+    metrics |= dict(
+        train_pictures=len(splits["train"]),
+        seconds=recorder.seconds,
+        images_per_second=recorder.rows[-1]["step"] * recipe.batch / recorder.seconds,
+        per_class=last.per_class,
+    )
     model.spec = model.spec.model_copy(update=dict(metrics=metrics))
-    model.save(out / "model.safetensors")
-    last = results[-1]
+    model.save(job.out / "model.safetensors")
     write_report(
-        out / "report.html",
-        title=f"{recipe.network} on {folder.root.resolve().name}",
+        job.out / "report.html",
+        title=f"{recipe.network} on {job.folder.root.resolve().name}",
         facts={
-            "Result": {key: _plain(value) for key, value in metrics.items() if key != "per_class"},
+            "Result": {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in metrics.items() if k != "per_class"},
             "Recipe": {"recipe.toml": to_toml(recipe)},
-            "Made with": {**model.spec.versions, "data": folder.root, "fingerprint": folder.fingerprint},
+            "Made with": {**model.spec.versions, "data": job.folder.root, "fingerprint": job.folder.fingerprint},
         },
-        history=history.rows,
+        history=recorder.rows,
         per_class={name: last.per_class.get(name) for name in last.classes},
         confusion=last.confusion,
         split=last.split,
         mistakes=[
-            (load_image(m.path), m.truth, tuple(zip(m.guesses, m.probabilities, strict=True))) for m in last.mistakes
+            (load_image(m.path), m.truth, list(zip(m.guesses, m.probabilities, strict=True))) for m in last.mistakes
         ],
     )
-    write_atomically(out / "metrics.json", json.dumps(metrics, indent=2) + "\n")  # last: it marks the end
+    write_atomically(job.out / "metrics.json", json.dumps(metrics, indent=2) + "\n")  # last: it marks the end
     return model
 
 
@@ -268,16 +265,6 @@ def _resume_recipe(out: Path, recipe: str | Path | None, settings: Mapping[str, 
     if changed:
         raise UsageError(f"cannot resume {out} with other settings ({'; '.join(changed)}); use another --out")
     return own
-
-
-def _load(out: Path, device: torch.device) -> Classifier:
-    from torchinception.classifier import load
-
-    return load(out, device)
-
-
-def _plain(value: object) -> object:
-    return f"{value:.4g}" if isinstance(value, float) else value
 
 
 @contextlib.contextmanager
