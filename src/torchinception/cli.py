@@ -37,9 +37,7 @@ def _options(
 
 @app.command(epilog="Example: inception demo")
 def demo(
-    folder: Annotated[Path, typer.Option("--out", help="Run folder; an earlier demo there is replaced.")] = Path(
-        "runs/demo"
-    ),
+    folder: Annotated[Path, typer.Option("--out", help="Run folder; an old demo is replaced.")] = Path("runs/demo"),
     device: Device = "auto",
 ) -> None:
     """Train a small network on real pictures, in a minute or two, and show what it learned."""
@@ -62,9 +60,7 @@ def demo(
         f"Look at   {folder}/report.html\n"
         f"Next      inception predict {folder} {folder}/data/test/bag\n"
         f"          inception evaluate {folder} {folder}/data\n"
-        f"          inception train YOUR_FOLDER          one folder of pictures per class",
-        markup=False,
-        soft_wrap=True,
+        f"          inception train YOUR_FOLDER          one folder of pictures per class"
     )
 
 
@@ -74,15 +70,9 @@ def models(as_json: Json = False) -> None:
     from torchinception.models import NETWORKS
     from torchinception.summary import summarize
 
+    sums = {name: summarize(name) for name in NETWORKS}
     rows = [
-        dict(
-            name=n,
-            parameters=summarize(n).parameters,
-            macs=summarize(n).macs,
-            size=s.size,
-            paper=s.paper,
-            what=s.what,
-        )
+        dict(name=n, parameters=sums[n].parameters, macs=sums[n].macs, size=s.size, paper=s.paper, what=s.what)
         for n, s in NETWORKS.items()
     ]
     if as_json:
@@ -95,9 +85,7 @@ def models(as_json: Json = False) -> None:
 @app.command(epilog="Example: inception summary googlenet --size 224")
 def summary(
     network: Annotated[str, typer.Argument(help="A name from: inception models")],
-    size: Annotated[
-        int | None, typer.Option(min=1, help="Side of the picture in pixels; default: as published.")
-    ] = None,
+    size: Annotated[int | None, typer.Option(min=1, help="Side of the picture in pixels.")] = None,
     as_json: Json = False,
 ) -> None:
     """Show a network stage by stage: shapes, parameters, multiply-adds, receptive field."""
@@ -109,26 +97,18 @@ def summary(
         out.print_json(data=asdict(found) | totals)
         return
     rows = [
-        (
-            r.stage,
-            " x ".join(map(str, r.shape)),
-            f"{r.parameters:,}",
-            f"{r.macs:,}",
-            f"{r.receptive_field_px} px",
-        )
+        (r.stage, " x ".join(map(str, r.shape)), f"{r.parameters:,}", f"{r.macs:,}", f"{r.receptive_field_px} px")
         for r in (*found.rows, *found.aux_rows)
     ]
     headings = ("stage", "output", "parameters", "MACs", "sees")
     print_table(f"{network} at {found.size} px", headings, rows, "parameters MACs sees")
     with_aux = f" ({found.parameters_with_aux:,} with auxiliary heads)" if found.aux_rows else ""
-    out.print(f"\n{found.parameters:,} parameters{with_aux}, {found.macs:,} multiply-adds", markup=False)
+    out.print(f"\n{found.parameters:,} parameters{with_aux}, {found.macs:,} multiply-adds")
 
 
-@app.command(epilog="Examples: inception train flowers/   ·   inception train flowers/ --epochs 60 --resume")
+@app.command(epilog="Examples: inception train flowers/   ·   inception train flowers/ --resume")
 def train(
-    data: Annotated[
-        Path, typer.Argument(help="Folder with one folder of pictures per class, or train/ and val/ of such.")
-    ],
+    data: Annotated[Path, typer.Argument(help="Folder of class folders, or of train/ and val/ with such.")],
     network: Annotated[str | None, typer.Option(help="Default: chosen by the pictures' size.")] = None,
     recipe: Annotated[str | None, typer.Option(help="Name of a recipe (default, demo) or a TOML file.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Times through the pictures.")] = None,
@@ -170,9 +150,7 @@ def train(
     out.print(
         f"\nOn {metrics[f'{split}_pictures']} held-out pictures: top-1 {metrics[f'{split}_top1']:.1%}, "
         f"top-5 {metrics[f'{split}_top5']:.1%}\n\nLook at   {folder}/report.html\n"
-        f"Next      inception predict {folder} PICTURE…",
-        markup=False,
-        soft_wrap=True,
+        f"Next      inception predict {folder} PICTURE…"
     )
 
 
@@ -199,14 +177,11 @@ def evaluate(
     print_table(f"{data}, {found.split} pictures: {found.pictures}", ("class", "named rightly"), rows)
     out.print(
         f"\ntop-1 {found.top1:.2%}, top-5 {found.top5:.2%}, loss {found.loss:.4f}, "
-        f"{found.images_per_second:.0f} images/s",
-        markup=False,
+        f"{found.images_per_second:.0f} images/s"
     )
 
 
-@app.command(
-    epilog="Examples: inception predict runs/flowers photos/   ·   inception predict m.safetensors '**/*.jpg' --json"
-)
+@app.command(epilog="Examples: inception predict runs/flowers photos/   ·   inception predict runs/flowers '**/*.jpg'")
 def predict(
     model: Model,
     paths: Annotated[list[str], typer.Argument(help="Pictures, folders of pictures, globs in quotes.")],
@@ -231,17 +206,14 @@ def predict(
     if csv:
         write_csv(csv, rows)
     for row in rows if as_json else ():
-        found = (
-            dict(error=row.error)
-            if row.error
-            else dict(predictions=[dict(zip(("class", "probability"), b, strict=True)) for b in row.best])
-        )
+        named = [{"class": name, "probability": p} for name, p in row.best]
+        found = dict(error=row.error) if row.error else dict(predictions=named)
         typer.echo(json.dumps(dict(path=str(row.path)) | found, ensure_ascii=False))
     if not as_json and not csv:
         texts = ((r.path, r.error or "  ".join(f"{name} {p:.1%}" for name, p in r.best)) for r in rows)
         print_table("", ("picture", "named"), texts)
     if bad:
-        err.print(f"error: {bad} of {len(files)} pictures could not be read", markup=False)
+        err.print(f"error: {bad} of {len(files)} pictures could not be read")
         raise typer.Exit(65)
 
 
@@ -254,12 +226,9 @@ def doctor(as_json: Json = False) -> None:
     if as_json:
         out.print_json(data=found)
     else:
-        rows = [
-            *found["versions"].items(),
-            *((k, v) for k, v in found.items() if k not in ("versions", "problems")),
-        ]
+        rows = [*found["versions"].items(), *((k, v) for k, v in found.items() if k not in ("versions", "problems"))]
         print_table("", ("what", "found"), rows)
-        out.print("\n" + ("\n".join(found["problems"]) or "No problems found."), markup=False, soft_wrap=True)
+        out.print("\n" + ("\n".join(found["problems"]) or "No problems found."))
     if found["problems"]:
         raise typer.Exit(1)
 
@@ -277,7 +246,7 @@ def main() -> None:
             traceback.print_exc()
         known = isinstance(error, InceptionError)
         text = str(error) if known else f"internal error: {error!r}; --debug shows where, please report it"
-        err.print(f"error: {text}" if known else text, markup=False, soft_wrap=True)
+        err.print(f"error: {text}" if known else text)
         sys.exit(error.exit_code if isinstance(error, InceptionError) else 70)
 
 

@@ -9,8 +9,8 @@ from rich.table import Table
 
 from torchinception.progress import Listener
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, markup=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 FORMATS = {"loss": "loss {:.3f}", "accuracy": "acc {:.1%}", "images_per_second": "{:.0f} images/s"}
 
 
@@ -36,7 +36,7 @@ class Screen(Listener):
 
     def say(self, text: str) -> None:
         """Above the bars."""
-        self._bars.console.print(text, markup=False, soft_wrap=True)
+        self._bars.console.print(text)
 
     def progress(self, task: str, done: int, total: int, **figures: float) -> None:
         """A bar a task."""
@@ -53,4 +53,4 @@ def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[obj
         table.add_column(heading, justify="right" if heading in numbers.split() else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(str, row))
-    out.print(table, markup=False)
+    out.print(table, soft_wrap=False)

@@ -6,23 +6,11 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-PACKAGES = (
-    "torchinception",
-    "torch",
-    "torchvision",
-    "lightning",
-    "torchmetrics",
-    "safetensors",
-    "pillow",
-    "numpy",
-)
+PACKAGES = ("torchinception", "torch", "torchvision", "lightning", "torchmetrics", "safetensors", "pillow", "numpy")
 KNOWN_BAD: dict[
     str, tuple[Callable[[tuple[int, ...]], bool], str]
 ] = {  # package: (test of the version's first three numbers, why)
-    "lightning": (
-        lambda v: v in ((2, 6, 2), (2, 6, 3)),
-        "was malicious; pip install -U lightning, change your keys",
-    ),
+    "lightning": (lambda v: v in ((2, 6, 2), (2, 6, 3)), "was malicious; pip install -U lightning, change your keys"),
     "torch": (lambda v: v < (2, 10), "loads pickles unsafely (CVE-2026-24747); pip install -U torch"),
     "pillow": (lambda v: v < (12, 3), "has known holes in its decoders; pip install -U pillow"),
 }

@@ -33,12 +33,7 @@ class Concat(nn.ModuleList):
 
 
 def conv(
-    channels: int,
-    kernel: int | Pair = 1,
-    *,
-    stride: int = 1,
-    pad: int | Pair | None = None,
-    eps: float = 1e-3,
+    channels: int, kernel: int | Pair = 1, *, stride: int = 1, pad: int | Pair | None = None, eps: float = 1e-3
 ) -> Layer:
     """Convolution without bias, batch norm, ReLU: the unit of every network since arXiv:1502.03167.
 
@@ -78,10 +73,7 @@ def max_pool(kernel: int = 3, *, stride: int = 1, pad: int | None = None, ceil: 
 
 def avg_pool(kernel: int = 3, *, stride: int = 1, pad: int | None = None, count_padding: bool = False) -> Layer:
     """Average pool. TensorFlow leaves padding out of the mean, as here; PyTorch's default counts it."""
-    return lambda width: (
-        nn.AvgPool2d(kernel, stride, _padding(kernel, pad), count_include_pad=count_padding),
-        width,
-    )
+    return lambda width: (nn.AvgPool2d(kernel, stride, _padding(kernel, pad), count_include_pad=count_padding), width)
 
 
 def lrn() -> Layer:

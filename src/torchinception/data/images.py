@@ -60,16 +60,7 @@ def _decode(image: Image.Image, name: str | Path) -> Picture:
     try:
         image.load()
         return np.array(_to_rgb(ImageOps.exif_transpose(image)))
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        IndexError,
-        TypeError,
-        KeyError,
-        struct.error,
-    ) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, struct.error) as error:
         raise ImageError(name, f"broken ({error})", "remove it or copy it again") from error
 
 

@@ -39,12 +39,7 @@ def table_1(conv: ConvLayer) -> dict[str, Layer]:
 
     def inception(c1: int, r3: int, c3: int, r5: int, c5: int, proj: int) -> Layer:
         """Figure 2(b): columns #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj."""
-        return concat(
-            [conv(c1)],
-            [conv(r3), conv(c3, 3)],
-            [conv(r5), conv(c5, 5)],
-            [max_pool(), conv(proj)],
-        )
+        return concat([conv(c1)], [conv(r3), conv(c3, 3)], [conv(r5), conv(c5, 5)], [max_pool(), conv(proj)])
 
     # fmt: off
     return dict(
@@ -71,20 +66,11 @@ def table_1(conv: ConvLayer) -> dict[str, Layer]:
 def auxiliary(conv: ConvLayer) -> Callable[[int], Layer]:
     """Section 5: average pool 5x5 of stride 3 to 4x4, 1x1 to 128, 1024 hidden units, 70 % dropout."""
     return lambda classes: chain(
-        avg_pool(5, stride=3, pad=0),
-        conv(128),
-        flatten(4 * 4),
-        linear(1024),
-        relu(),
-        dropout(0.7),
-        linear(classes),
+        avg_pool(5, stride=3, pad=0), conv(128), flatten(4 * 4), linear(1024), relu(), dropout(0.7), linear(classes)
     )
 
 
-NORMALIZED = dict(
-    pool_1=chain(max_pool(3, stride=2, pad=0, ceil=True), lrn()),
-    conv_2=chain(conv_bias(192, 3), lrn()),
-)
+NORMALIZED = dict(pool_1=chain(max_pool(3, stride=2, pad=0, ceil=True), lrn()), conv_2=chain(conv_bias(192, 3), lrn()))
 
 GOOGLENET = Spec(
     what="GoogLeNet as released in Caffe: true 5x5, local response normalization, no batch norm",

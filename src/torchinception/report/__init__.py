@@ -19,12 +19,7 @@ from torchinception.files import write_atomically
 Guesses = Sequence[tuple[str, float]]
 Mistake = tuple[npt.NDArray[np.uint8], str, Guesses]  # picture, its class, likeliest classes
 STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "report", "font.size": 11, "axes.spines.top": False}
-STYLE |= {
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.3,
-    "figure.constrained_layout.use": True,
-}
+STYLE |= {"axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3, "figure.constrained_layout.use": True}
 
 
 def write_report(

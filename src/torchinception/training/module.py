@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from torchinception.data.transforms import Preprocess
+from torchinception.errors import DataError
 from torchinception.models import Inception
 from torchinception.training.recipe import Optimizer, Recipe
 
@@ -19,11 +20,12 @@ class Training(LightningModule):
     Args:
         steps: optimizer steps of the whole run, counted by the caller. (Lightning's own estimate sets
             up the loader before its state is restored, and so loses it without a word.)
+        data: fingerprint of the pictures; a checkpoint goes on with no others.
     """
 
-    def __init__(self, net: Inception, preprocess: Preprocess, recipe: Recipe, steps: int) -> None:
+    def __init__(self, net: Inception, preprocess: Preprocess, recipe: Recipe, steps: int, data: str) -> None:
         super().__init__()
-        self.net, self.preprocess, self.recipe, self.steps = net, preprocess, recipe, steps
+        self.net, self.preprocess, self.recipe, self.steps, self.data = net, preprocess, recipe, steps, data
 
     def loss(self, pictures: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The loss to minimize and the main logits, of uint8 (N, 3, size, size) and labels (N,)."""
@@ -44,6 +46,15 @@ class Training(LightningModule):
         """Logits (N, classes) of uint8 (N, 3, size, size), without the auxiliary heads."""
         logits: Tensor = self.net(self.preprocess.normalize(pictures))
         return logits
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Note which pictures these weights come from."""
+        checkpoint["data"] = self.data
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse to go on with other pictures."""
+        if checkpoint["data"] != self.data:
+            raise DataError("the pictures have changed since the run began; restore them, or use another --out")
 
     def configure_optimizers(self) -> Any:
         """Stochastic gradient descent with a schedule per step."""

@@ -98,33 +98,32 @@ def train(
         listener.say(f"{out} is finished already; use --overwrite to train anew")
         return load(out, on)
     folder = scan(data, listener)
-    resolved = _resume_recipe(out, recipe, settings) if resume else load_recipe(recipe or "default", settings)
-    resolved = choose(resolved, folder, listener)
     splits = folder.for_training()
-    size, count = resolved.size or 0, len(splits["train"])
-    if count < 2:
-        raise UsageError(f"{data} has {count} pictures to train on; at least 2 are needed")
-    resolved = resolved.model_copy(update=dict(batch=min(resolved.batch, count)))
+    own = out / "recipe.toml"
+    begun = resume and own.exists()
+    resolved = choose(load_recipe(recipe or (own if begun else "default"), settings), folder, splits, listener)
+    if begun:
+        _check_unchanged(out, load_recipe(own), resolved)
     if overwrite:
         _remove_run(out)
-    write_atomically(out / "recipe.toml", to_toml(resolved))
+    write_atomically(own, to_toml(resolved))
     listener.say(
-        f"Training {resolved.network} at {size} px on {count} pictures of {len(folder.classes)} classes, "
-        f"{len(splits['val'])} held out; {on}, {precision}"
+        f"Training {resolved.network} at {resolved.size} px on {len(splits['train'])} pictures of "
+        f"{len(folder.classes)} classes, {len(splits['val'])} held out; {on}, {precision}"
     )
     if workers is None:
-        workers = 0 if size <= 64 else max(1, min(8, (os.cpu_count() or 2) - 1))
+        workers = 0 if folder.side_px <= 64 else max(1, min(8, (os.cpu_count() or 2) - 1))
     job = Job(folder, splits, resolved, out, workers, on, precision, checkpoint_every, listener)
     with _isolated():
         model, recorder = _fit(job, resume=resume)
     return _finish(job, model, recorder)
 
 
-def choose(recipe: Recipe, folder: Folder, listener: Listener) -> Recipe:
-    """Fill in network, size, crop and the auxiliary weight, and say why.
+def choose(recipe: Recipe, folder: Folder, splits: dict[str, tuple[Sample, ...]], listener: Listener) -> Recipe:
+    """Fill in network, size, crop and the auxiliary weight by the pictures, and say why.
 
     Raises:
-        UsageError: the network cannot take the size.
+        UsageError: the network, or its auxiliary heads, cannot take the size; or there is but one picture.
     """
     small = folder.side_px <= 64
     network = recipe.network or ("small_inception" if small else "googlenet_bn")
@@ -137,18 +136,18 @@ def choose(recipe: Recipe, folder: Folder, listener: Listener) -> Recipe:
         )
     if size < spec.min_size:
         raise UsageError(f"{network} needs pictures of at least {spec.min_size} px, not {size}; raise --size")
-    weight = recipe.loss.aux_weight
-    if weight and not (spec.aux and size in spec.aux_sizes):
-        fit = f"at {spec.aux_sizes.start} to {spec.aux_sizes.stop - 1} px" if spec.aux else "with no size"
-        raise UsageError(f"loss.aux_weight = {weight}, but {network} has auxiliary heads {fit}; leave it out or set 0")
-    if weight is None:
-        weight = spec.aux_weight if size in spec.aux_sizes else 0.0
-        if spec.aux and not weight:
-            bounds = f"{spec.aux_sizes.start} to {spec.aux_sizes.stop - 1}"
-            listener.say(f"Without auxiliary heads: those of {network} need {bounds} px")
-    crop = recipe.crop or spec.crop
-    loss = recipe.loss.model_copy(update=dict(aux_weight=weight))
-    return recipe.model_copy(update=dict(network=network, size=size, crop=crop, loss=loss))
+    fits, weight = size in spec.aux_sizes, recipe.loss.aux_weight
+    bounds = f"need {spec.aux_sizes.start} to {spec.aux_sizes.stop - 1} px" if spec.aux else "do not exist"
+    if weight and not fits:
+        raise UsageError(f"loss.aux_weight = {weight}, but the auxiliary heads of {network} {bounds}; set it to 0")
+    if weight is None and spec.aux and not fits:
+        listener.say(f"Without auxiliary heads: those of {network} {bounds}")
+    loss = recipe.loss.model_copy(update=dict(aux_weight=spec.aux_weight * fits if weight is None else weight))
+    count = len(splits["train"])
+    if count < 2 or recipe.batch < 2:
+        raise UsageError(f"batch norm needs at least 2 pictures a step, not {min(count, recipe.batch)}")
+    batch, crop = min(recipe.batch, count), recipe.crop or spec.crop
+    return recipe.model_copy(update=dict(network=network, size=size, crop=crop, loss=loss, batch=batch))
 
 
 def _fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
@@ -184,7 +183,8 @@ def _fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
     found = recorder.checkpoint if resume and recorder.checkpoint.exists() else None
     if resume:
         job.listener.say(f"Resuming from {found}" if found else f"No checkpoint in {job.out} yet: starting at step 0")
-    trainer.fit(Training(net, preprocess, recipe, steps), datamodule=pictures, ckpt_path=found)
+    training = Training(net, preprocess, recipe, steps, job.folder.fingerprint)
+    trainer.fit(training, datamodule=pictures, ckpt_path=found)
     spec = ModelSpec(
         network=recipe.network,
         classes=job.folder.classes,
@@ -256,24 +256,17 @@ def _remove_run(out: Path) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def _resume_recipe(out: Path, recipe: str | Path | None, settings: Mapping[str, Any] | None) -> Recipe:
-    """The run's own recipe; one that was asked for must not differ from it."""
-    own = load_recipe(out / "recipe.toml") if (out / "recipe.toml").exists() else load_recipe(recipe or "default")
-    wanted = load_recipe(recipe, settings) if recipe else load_recipe(out / "recipe.toml", settings)
-    old, new = own.model_dump(), wanted.model_dump()
-    changed = [f"{key} was {old[key]}, now {new[key]}" for key in old if new[key] not in (None, old[key])]
+def _check_unchanged(out: Path, old: Recipe, new: Recipe) -> None:
+    was, now = to_toml(old).splitlines(), to_toml(new).splitlines()
+    changed = [f"{a} became {b}" for a, b in zip(was, now, strict=True) if a != b]
     if changed:
-        raise UsageError(f"cannot resume {out} with other settings ({'; '.join(changed)}); use another --out")
-    return own
+        raise UsageError(f"cannot resume {out} with other settings: {'; '.join(changed)}; use another --out")
 
 
 @contextlib.contextmanager
 def _isolated() -> Iterator[None]:
     """Leave the caller's random state, determinism and logging as they were; keep Lightning's chatter away."""
-    logger, deterministic = (
-        logging.getLogger("lightning.pytorch"),
-        torch.are_deterministic_algorithms_enabled(),
-    )
+    logger, deterministic = (logging.getLogger("lightning.pytorch"), torch.are_deterministic_algorithms_enabled())
     level = logger.level
     with torch.random.fork_rng(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")

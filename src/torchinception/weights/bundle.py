@@ -83,12 +83,7 @@ def load_model(path: str | Path) -> tuple[Inception, ModelSpec]:
             raise ModelFileError(f"{path} was written by a newer version; upgrade torchinception to read it")
         spec = ModelSpec.model_validate_json(text)
         net = create(
-            spec.network,
-            len(spec.classes),
-            aux=spec.aux,
-            channels=spec.channels,
-            bn_eps=spec.bn_eps,
-            initialize=False,
+            spec.network, len(spec.classes), aux=spec.aux, channels=spec.channels, bn_eps=spec.bn_eps, initialize=False
         )
         net.load_state_dict(tensors)
     except (ValidationError, UsageError, RuntimeError) as error:
