@@ -39,8 +39,9 @@ def he_truncated(net: Inception) -> None:
 @torch.no_grad()
 def truncated_normal_(tensor: Tensor, sigma: float) -> None:
     """Fill with a normal distribution cut at two sigma, by redrawing the 4.6 % outside until none is."""
-    tensor.normal_(0, sigma)
-    outside = tensor.abs() > 2 * sigma
-    while outside.any():
-        tensor[outside] = torch.empty(int(outside.sum()), dtype=tensor.dtype).normal_(0, sigma)
-        outside = tensor.abs() > 2 * sigma
+    flat = tensor.normal_(0, sigma).view(-1)
+    outside = (flat.abs() > 2 * sigma).nonzero()[:, 0]
+    while len(outside):
+        drawn = torch.empty(len(outside), dtype=tensor.dtype, device=tensor.device).normal_(0, sigma)
+        flat[outside] = drawn
+        outside = outside[drawn.abs() > 2 * sigma]

@@ -1,0 +1,43 @@
+# Every target sets up what it needs in .venv and can be run again and again.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+
+.PHONY: help demo test check bench docs clean
+.DEFAULT_GOAL := help
+
+help:  ## List the targets.
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+demo: .venv/.installed  ## Train a small network on real pictures and show what it learned (about two minutes).
+	$(BIN)/inception demo
+
+test: .venv/.dev  ## Run the tests.
+	$(BIN)/python -m pytest
+
+check: .venv/.dev  ## Lint, format, types, import rules, generated docs.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/make_docs.py --check
+
+bench: .venv/.dev  ## Measure speeds as ratios; writes benchmarks/results/.
+	$(BIN)/python benchmarks/run.py
+
+docs: .venv/.dev  ## Write the generated pages of docs/ anew.
+	$(BIN)/python tools/make_docs.py
+
+clean:  ## Remove .venv, caches and build products; runs/ stays.
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+.venv/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; try make PYTHON=python3.12")'
+	@echo "Installing into .venv (some minutes the first time: PyTorch is large)"
+	$(PYTHON) -m venv .venv
+	$(PIP) install --constraint constraints.txt --editable .
+	@touch $@
+
+.venv/.dev: .venv/.installed
+	$(PIP) install --constraint constraints.txt --editable '.[all,dev]'
+	@touch $@

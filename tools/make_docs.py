@@ -1,0 +1,92 @@
+"""Write the generated pages of docs/: `networks.md` from `summarize`, `commands.md` from `--help`.
+
+python tools/make_docs.py            write them
+python tools/make_docs.py --check    exit 1 if they are not current
+"""
+
+import argparse
+import os
+import sys
+from inspect import getdoc, getmodule
+from pathlib import Path
+from types import ModuleType
+
+from typer.testing import CliRunner
+
+DOCS = Path(__file__).parents[1] / "docs"
+NOTE = "<!-- Made by tools/make_docs.py; edit the source, not this page. -->\n"
+
+
+def networks() -> str:
+    """A section per network: what it is, its paper, what differs, its table."""
+    from torchinception.models import NETWORKS
+    from torchinception.summary import summarize
+
+    page = [NOTE, "# Networks\n"]
+    page.append("| name | what it is | px | parameters | with auxiliary heads | MACs |")
+    page.append("|---|---|--:|--:|--:|--:|")
+    for name, spec in NETWORKS.items():
+        s = summarize(name)
+        aux = f"{s.parameters_with_aux:,}" if s.aux_rows else ""
+        row = f"| [`{name}`](#{name}) | {spec.what} | {s.size} | {s.parameters:,} | {aux} | {s.macs:,} |"
+        page.append(row)
+    page.append("\nParameters are trainable values, batch norm's gamma and beta included. MACs are multiply-adds of")
+    page.append("convolutions and linear layers for one picture. The receptive field is the side of the input square")
+    page.append("that one cell of the output sees.\n")
+    for name, spec in NETWORKS.items():
+        s = summarize(name)
+        page.append(f"## {name}\n\n{spec.what}. {spec.paper}.\n")
+        differs = getdoc(home(name)) or ""
+        if "Differs:" in differs:
+            page.append(
+                "Differs:\n\n" + differs.split("Differs:\n")[1].replace("\n    ", "\n").removeprefix("    ") + "\n"
+            )
+        page.append(f"At {s.size} px; takes pictures from {spec.min_size} px")
+        if spec.aux:
+            page.append(f"(with auxiliary heads: {spec.aux_sizes.start} to {spec.aux_sizes.stop - 1} px)")
+        page.append("\n| stage | output | parameters | MACs | receptive field |\n|---|---|--:|--:|--:|")
+        for r in (*s.rows, *s.aux_rows):
+            shape = " x ".join(map(str, r.shape))
+            page.append(f"| `{r.stage}` | {shape} | {r.parameters:,} | {r.macs:,} | {r.receptive_field_px} |")
+        page.append("")
+    return "\n".join(page)
+
+
+def home(name: str) -> ModuleType | None:
+    """The module whose docstring tells of a network: the one its spec stands in."""
+    from torchinception.models import NETWORKS
+
+    modules = (m for n, m in sys.modules.items() if n.startswith("torchinception.models."))
+    return next((m for m in modules if any(v is NETWORKS[name] for v in vars(m).values())), getmodule(networks))
+
+
+def commands() -> str:
+    """The help of every command."""
+    os.environ |= {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
+    from torchinception.cli import app
+
+    page = [NOTE, "# Commands\n"]
+    for name in ("", *(command.name or command.callback.__name__ for command in app.registered_commands)):
+        text = CliRunner().invoke(app, [*name.split(), "--help"], prog_name="inception").output
+        lines = "\n".join(line.rstrip() for line in text.strip().splitlines())
+        page.append(f"## inception {name}".rstrip() + f"\n\n```text\n{lines}\n```\n")
+    return "\n".join(page)
+
+
+def main() -> None:
+    """Write or check the pages."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is not current")
+    check = parser.parse_args().check
+    stale = []
+    for path, text in ((DOCS / "networks.md", networks()), (DOCS / "commands.md", commands())):
+        if check and (not path.exists() or path.read_text("utf-8") != text):
+            stale.append(path.name)
+        elif not check:
+            path.write_text(text, "utf-8")
+    if stale:
+        sys.exit(f"not current: {', '.join(stale)}; run make docs")
+
+
+if __name__ == "__main__":
+    main()
