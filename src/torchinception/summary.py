@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from torchinception.layers import Concat
+from torchinception.layers import Concat, Residual
 from torchinception.models import create, find_spec
 
 
@@ -99,6 +99,8 @@ def _receptive_field(module: nn.Module, field: int, jump: int) -> tuple[int, int
     elif isinstance(module, Concat):
         branches = [_receptive_field(branch, field, jump) for branch in module]
         field, jump = max(branches)
+    elif isinstance(module, Residual):
+        field, jump = max(_receptive_field(part, field, jump) for part in (module.branch, module.shortcut))
     elif isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
         kernel, stride = (max(v) if isinstance(v, tuple) else v for v in (module.kernel_size, module.stride))
         field, jump = field + (kernel - 1) * jump, jump * stride
