@@ -9,6 +9,13 @@ from torch import Tensor, nn
 from torchinception.errors import UsageError
 from torchinception.layers import Layer
 
+UNBOUNDED = 1 << 20  # pixels: a size that nothing reaches
+
+
+def describe_sizes(sizes: range) -> str:
+    """`223 to 270 px` or `299 px or more`."""
+    return f"{sizes.start} px or more" if sizes.stop == UNBOUNDED else f"{sizes.start} to {sizes.stop - 1} px"
+
 
 class Inception(nn.Module):
     """A trunk of named stages, a global average pool, dropout and a linear classifier.
@@ -92,7 +99,7 @@ class Inception(nn.Module):
         if min(height, width) < self.min_size:
             raise UsageError(f"{self.name} needs pictures of at least {self.min_size} px a side, not {height}x{width}")
         if aux and self.aux and not (height in self.aux_sizes and width in self.aux_sizes):
+            sizes = describe_sizes(self.aux_sizes)
             raise UsageError(
-                f"the auxiliary heads of {self.name} take {self.aux_sizes.start} to "
-                f"{self.aux_sizes.stop - 1} px a side, not {height}x{width}; leave them out with aux=False"
+                f"the auxiliary heads of {self.name} take {sizes} a side, not {height}x{width}; or aux=False"
             )

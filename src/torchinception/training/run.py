@@ -25,6 +25,7 @@ from torchinception.errors import MissingInputError, UsageError
 from torchinception.evaluation import measure
 from torchinception.files import write_atomically
 from torchinception.models import create, find_spec
+from torchinception.network import describe_sizes
 from torchinception.progress import Listener
 from torchinception.report import write_report
 from torchinception.training.checkpoint import Recorder, VerifiedIO
@@ -137,7 +138,7 @@ def choose(recipe: Recipe, folder: Folder, splits: dict[str, tuple[Sample, ...]]
     if size < spec.min_size:
         raise UsageError(f"{network} needs pictures of at least {spec.min_size} px, not {size}; raise --size")
     fits, weight = size in spec.aux_sizes, recipe.loss.aux_weight
-    bounds = f"need {spec.aux_sizes.start} to {spec.aux_sizes.stop - 1} px" if spec.aux else "do not exist"
+    bounds = f"need {describe_sizes(spec.aux_sizes)}" if spec.aux else "do not exist"
     if weight and not fits:
         raise UsageError(f"loss.aux_weight = {weight}, but the auxiliary heads of {network} {bounds}; set it to 0")
     if weight is None and spec.aux and not fits:
