@@ -10,9 +10,14 @@ import difflib
 import torch
 
 from torchinception.errors import UsageError
-from torchinception.models.googlenet import GOOGLENET, GOOGLENET_BN
+from torchinception.models.bn_inception import BN_INCEPTION, BN_INCEPTION_SLIM
+from torchinception.models.googlenet import GOOGLENET, GOOGLENET_BN, GOOGLENET_NAIVE, GOOGLENET_SLIM, GOOGLENET_TORCH
+from torchinception.models.inception_resnet import INCEPTION_RESNET_V1, INCEPTION_RESNET_V2, INCEPTION_RESNET_V2_PAPER
+from torchinception.models.inception_v3 import INCEPTION_V2, INCEPTION_V3, INCEPTION_V3_FID, INCEPTION_V3_TORCH
+from torchinception.models.inception_v4 import INCEPTION_V4
 from torchinception.models.small_inception import SMALL_INCEPTION, TINY_INCEPTION
 from torchinception.models.spec import Spec
+from torchinception.models.xception import XCEPTION, XCEPTION_TORCH
 from torchinception.network import Inception
 
 __all__ = ["NETWORKS", "Inception", "Spec", "create", "find_spec"]
@@ -20,6 +25,21 @@ __all__ = ["NETWORKS", "Inception", "Spec", "create", "find_spec"]
 NETWORKS: dict[str, Spec] = {
     "googlenet": GOOGLENET,
     "googlenet_bn": GOOGLENET_BN,
+    "googlenet_torch": GOOGLENET_TORCH,
+    "googlenet_slim": GOOGLENET_SLIM,
+    "googlenet_naive": GOOGLENET_NAIVE,
+    "bn_inception": BN_INCEPTION,
+    "bn_inception_slim": BN_INCEPTION_SLIM,
+    "inception_v2": INCEPTION_V2,
+    "inception_v3": INCEPTION_V3,
+    "inception_v3_torch": INCEPTION_V3_TORCH,
+    "inception_v3_fid": INCEPTION_V3_FID,
+    "inception_v4": INCEPTION_V4,
+    "inception_resnet_v1": INCEPTION_RESNET_V1,
+    "inception_resnet_v2": INCEPTION_RESNET_V2,
+    "inception_resnet_v2_paper": INCEPTION_RESNET_V2_PAPER,
+    "xception": XCEPTION,
+    "xception_torch": XCEPTION_TORCH,
     "small_inception": SMALL_INCEPTION,
     "tiny_inception": TINY_INCEPTION,
 }
