@@ -20,6 +20,7 @@ NOTE = "<!-- Made by tools/make_docs.py; edit the source, not this page. -->\n"
 def networks() -> str:
     """A section per network: what it is, its paper, what differs, its table."""
     from torchinception.models import NETWORKS
+    from torchinception.network import describe_sizes
     from torchinception.summary import summarize
 
     page = [NOTE, "# Networks\n"]
@@ -43,7 +44,7 @@ def networks() -> str:
             )
         page.append(f"At {s.size} px; takes pictures from {spec.min_size} px")
         if spec.aux:
-            page.append(f"(with auxiliary heads: {spec.aux_sizes.start} to {spec.aux_sizes.stop - 1} px)")
+            page.append(f"(with auxiliary heads: {describe_sizes(spec.aux_sizes)})")
         page.append("\n| stage | output | parameters | MACs | receptive field |\n|---|---|--:|--:|--:|")
         for r in (*s.rows, *s.aux_rows):
             shape = " x ".join(map(str, r.shape))
