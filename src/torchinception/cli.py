@@ -78,7 +78,10 @@ def models(as_json: Json = False) -> None:
     if as_json:
         out.print_json(data=rows)
     else:
-        values = ((r["name"], f"{r['parameters']:,}", f"{r['macs']:,}", r["size"], r["what"]) for r in rows)
+        values = (
+            (name, f"{s.parameters / 1e6:.1f} M", f"{s.macs / 1e9:.2f} G", s.size, NETWORKS[name].what)
+            for name, s in sums.items()
+        )
         print_table("", ("network", "parameters", "MACs", "px", "what"), values, "parameters MACs px")
 
 
@@ -104,6 +107,39 @@ def summary(
     print_table(f"{network} at {found.size} px", headings, rows, "parameters MACs sees")
     with_aux = f" ({found.parameters_with_aux:,} with auxiliary heads)" if found.aux_rows else ""
     out.print(f"\n{found.parameters:,} parameters{with_aux}, {found.macs:,} multiply-adds")
+
+
+@app.command(epilog="Example: inception compare googlenet inception_v3 vgg16")
+def compare(
+    networks: Annotated[list[str], typer.Argument(help="Names from: inception models; alexnet vgg16 vgg19 resnet50.")],
+    as_json: Json = False,
+) -> None:
+    """Show networks side by side: parameters, multiply-adds, layers with weights, megabytes."""
+    from torchinception.summary import compare
+
+    found = compare(networks)
+    if as_json:
+        out.print_json(data=[asdict(net) | dict(float32_megabytes=net.float32_megabytes) for net in found])
+        return
+    headings = ("network", "px", "depth", "parameters", "with-aux", "MACs", "MB")
+    rows = []
+    for n in found:
+        counts = (f"{count:,}" for count in (n.parameters, n.parameters_with_aux, n.macs))
+        rows.append((n.network, n.size, n.depth, *counts, f"{n.float32_megabytes:.1f}"))
+    print_table("", headings, rows, " ".join(headings[1:]))
+
+
+@app.command(epilog="Example: inception claims")
+def claims(as_json: Json = False) -> None:
+    """Check what the textbook says in figures against the primary sources and the networks here."""
+    from torchinception.claims import check_claims
+
+    found = check_claims()
+    if as_json:
+        out.print_json(data=[asdict(claim) for claim in found])
+        return
+    rows = [[f"{text}\n" for text in (c.textbook, c.source, c.computed, c.verdict)] for c in found]
+    print_table("", ("textbook", "source (arXiv)", "computed here", "verdict"), rows)
 
 
 @app.command(epilog="Examples: inception train flowers/   ·   inception train flowers/ --resume")

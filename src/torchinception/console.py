@@ -50,7 +50,8 @@ def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[obj
     """Print a table; `numbers` are the headings of right-aligned columns, separated by blanks."""
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in headings:
-        table.add_column(heading, justify="right" if heading in numbers.split() else "left", overflow="fold")
+        right = heading in numbers.split()
+        table.add_column(heading, justify="right" if right else "left", no_wrap=right, overflow="fold")
     for row in rows:
         table.add_row(*map(str, row))
     out.print(table, soft_wrap=False)

@@ -1,13 +1,18 @@
 """What a network is, computed from the network itself: shapes, parameters, operations, receptive field."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from torchinception.errors import UsageError
 from torchinception.layers import Concat, Residual
 from torchinception.models import create, find_spec
+
+REFERENCES = ("alexnet", "vgg16", "vgg19", "resnet50")  # torchvision's, all of 224 px, to compare with
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,73 @@ def summarize(name: str, size: int | None = None, *, classes: int | None = None,
         rows.append(Row("pool", tuple(pooled.shape[1:]), 0, 0, size))
         rows.append(Row(**_row("logits", net.classifier, pooled)[1], receptive_field_px=size))
     return Summary(name, size, tuple(rows), tuple(heads))
+
+
+@dataclass(frozen=True)
+class Totals:
+    """A network as a whole; all but `parameters_with_aux` without its auxiliary heads."""
+
+    network: str
+    size: int
+    parameters: int
+    parameters_with_aux: int
+    macs: int
+    depth: int
+
+    @property
+    def float32_megabytes(self) -> float:
+        """The parameters' size, in millions of bytes."""
+        return self.parameters * 4 / 1e6
+
+
+def compare(names: Iterable[str]) -> tuple[Totals, ...]:
+    """Networks side by side, each for one picture of its published size; `REFERENCES` are names too.
+
+    Raises:
+        UsageError: a name is neither a network's nor a reference's.
+
+    >>> [(net.network, net.depth) for net in compare(["googlenet", "vgg19"])]
+    [('googlenet', 22), ('vgg19', 19)]
+    """
+    return tuple(_totals(name) for name in names)
+
+
+def _totals(name: str) -> Totals:
+    with torch.device("meta"), torch.enable_grad():
+        net, size = _reference(name) if name in REFERENCES else _published(name)
+        logits, row = _row(name, net.eval(), torch.empty(1, 3, size, size))
+    aux = sum(p.numel() for key, p in net.named_parameters() if key.startswith("aux."))
+    return Totals(name, size, row["parameters"] - aux, row["parameters"], row["macs"], depth(logits))
+
+
+def _published(name: str) -> tuple[nn.Module, int]:
+    try:
+        spec = find_spec(name)
+    except UsageError as error:
+        raise UsageError(f"{error}; from torchvision: {', '.join(REFERENCES)}") from None
+    return create(name, aux=bool(spec.aux)), spec.size
+
+
+def _reference(name: str) -> tuple[nn.Module, int]:
+    from torchvision.models import get_model  # a second and a half, for these alone
+
+    return get_model(name), 224
+
+
+def depth(output: Tensor) -> int:
+    """Convolutions and linear layers on the longest way from the input to `output`, by autograd's record."""
+    before: dict[Any, list[Any]] = {}
+    todo: list[Any] = [output.grad_fn]
+    while todo:
+        node = todo.pop()
+        if node not in before:
+            before[node] = [earlier for earlier, _ in node.next_functions if earlier is not None]
+            todo += before[node]
+    longest: dict[Any, int] = {}
+    for node in TopologicalSorter(before).static_order():
+        own = node.name().startswith(("Convolution", "Addmm"))
+        longest[node] = own + max((longest[earlier] for earlier in before[node]), default=0)
+    return longest[output.grad_fn]
 
 
 def _row(stage: str, module: nn.Module, x: Tensor) -> tuple[Tensor, dict[str, Any]]:

@@ -38,15 +38,15 @@ class Optimizer(BaseModel):
 
 
 class Recipe(BaseModel):
-    """A whole recipe. `network`, `size` and `crop` are chosen by the pictures where they are None."""
+    """A whole recipe. What is None is chosen by the pictures when a run begins, and then stands in its recipe.toml."""
 
     model_config = FROZEN
 
     network: str | None = None
     size: PositiveInt | None = None
     crop: float | None = Field(None, gt=0, le=1)
-    epochs: PositiveInt = 30
-    batch: PositiveInt = 32
+    epochs: PositiveInt | None = None
+    batch: PositiveInt | None = None
     seed: NonNegativeInt = 0
     augment: Augment = Augment()
     loss: Loss = Loss()

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import math
 import os
 import shutil
 import warnings
@@ -34,6 +35,7 @@ from torchinception.training.recipe import Recipe, load_recipe, to_toml
 from torchinception.weights.bundle import ModelSpec
 
 RUN_FILES = ("recipe.toml", "checkpoints", "metrics.csv", "model.safetensors", "report.html", "metrics.json")
+FEWEST_STEPS = 600  # from scratch, fewer leave even a small folder unlearned
 VERSIONS = ("torchinception", "torch", "torchvision", "lightning", "pillow", "numpy")
 
 
@@ -121,7 +123,7 @@ def train(
 
 
 def choose(recipe: Recipe, folder: Folder, splits: dict[str, tuple[Sample, ...]], listener: Listener) -> Recipe:
-    """Fill in network, size, crop and the auxiliary weight by the pictures, and say why.
+    """Fill in what the recipe leaves to the pictures, and say what and why.
 
     Raises:
         UsageError: the network, or its auxiliary heads, cannot take the size; or there is but one picture.
@@ -145,10 +147,14 @@ def choose(recipe: Recipe, folder: Folder, splits: dict[str, tuple[Sample, ...]]
         listener.say(f"Without auxiliary heads: those of {network} {bounds}")
     loss = recipe.loss.model_copy(update=dict(aux_weight=spec.aux_weight * fits if weight is None else weight))
     count = len(splits["train"])
-    if count < 2 or recipe.batch < 2:
-        raise UsageError(f"batch norm needs at least 2 pictures a step, not {min(count, recipe.batch)}")
-    batch, crop = min(recipe.batch, count), recipe.crop or spec.crop
-    return recipe.model_copy(update=dict(network=network, size=size, crop=crop, loss=loss, batch=batch))
+    batch = min(recipe.batch or max(8, min(32, count // 16)), count)
+    if batch < 2:
+        raise UsageError(f"batch norm needs at least 2 pictures a step, not {batch}")
+    epochs = recipe.epochs or max(30, math.ceil(FEWEST_STEPS / (count // batch)))
+    if recipe.epochs is None:
+        listener.say(f"Chose {epochs} epochs of {count // batch} steps of {batch}. Others: --epochs, --batch")
+    chosen = dict(network=network, size=size, crop=recipe.crop or spec.crop, loss=loss, batch=batch, epochs=epochs)
+    return recipe.model_copy(update=chosen)
 
 
 def _fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
@@ -156,6 +162,8 @@ def _fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
     assert recipe.network
     assert recipe.size
     assert recipe.crop
+    assert recipe.batch
+    assert recipe.epochs
     preprocess = Preprocess(size=recipe.size, crop=recipe.crop)
     torch.manual_seed(keyed_seed(recipe.seed))
     aux = bool(recipe.loss.aux_weight)
@@ -199,17 +207,15 @@ def _fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
 
 
 def _finish(job: Job, model: Classifier, recorder: Recorder) -> Classifier:
-    recipe, splits = job.recipe, job.splits
+    recipe, splits, batch = job.recipe, job.splits, job.recipe.batch or 1
     metrics: dict[str, Any] = dict(network=recipe.network, size=recipe.size, epochs=recipe.epochs)
     for split in (name for name in ("val", "test") if splits.get(name)):
-        last = measure(
-            model, job.folder, splits[split], split, batch=recipe.batch, workers=job.workers, listener=job.listener
-        )
+        last = measure(model, job.folder, splits[split], split, batch=batch, workers=job.workers, listener=job.listener)
         metrics |= {f"{split}_{name}": getattr(last, name) for name in ("top1", "top5", "loss", "pictures")}
     metrics |= dict(
         train_pictures=len(splits["train"]),
         seconds=recorder.seconds,
-        images_per_second=recorder.rows[-1]["step"] * recipe.batch / recorder.seconds,
+        images_per_second=recorder.rows[-1]["step"] * batch / recorder.seconds,
         per_class=last.per_class,
     )
     model.spec = model.spec.model_copy(update=dict(metrics=metrics))
