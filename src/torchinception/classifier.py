@@ -51,11 +51,8 @@ class Classifier:
         if isinstance(images, str | Path | bytes | Image.Image | np.ndarray):
             images = [images]
         cuts = [self.preprocess.cut(load_image(image)) for image in images]
-        return (
-            [p for batch in torch.utils.data.default_collate(cuts).split(32) for p in self.name(batch, top)]
-            if cuts
-            else []
-        )
+        batches = (torch.stack(cuts[start : start + 32]) for start in range(0, len(cuts), 32))
+        return [prediction for batch in batches for prediction in self.name(batch, top)]
 
     def name(self, batch: Tensor, top: int = 5) -> list[Prediction]:
         """`predict` for pictures that are cut already: uint8 (N, 3, size, size)."""
