@@ -244,7 +244,7 @@ def predict(
     for row in rows if as_json else ():
         named = [{"class": name, "probability": p} for name, p in row.best]
         found = dict(error=row.error) if row.error else dict(predictions=named)
-        typer.echo(json.dumps(dict(path=str(row.path)) | found, ensure_ascii=False))
+        typer.echo(json.dumps(dict(path=str(row.path)) | found))
     if not as_json and not csv:
         texts = ((r.path, r.error or "  ".join(f"{name} {p:.1%}" for name, p in r.best)) for r in rows)
         print_table("", ("picture", "named"), texts)

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-import tempfile
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -17,20 +17,17 @@ def write_atomically(path: str | Path, content: bytes | str | Callable[[BinaryIO
         SaveError: the file could not be written; an older one at `path` is untouched.
     """
     path = Path(path)
-    temporary = None
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        with os.fdopen(descriptor, "wb") as file:
+        with temporary.open("xb") as file:
             if callable(content):
                 content(file)
             else:
                 file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o666 & ~_umask())  # mkstemp gives 0600
-        Path(temporary).replace(path)
-        temporary = None
+        temporary.replace(path)
         if hasattr(os, "O_DIRECTORY"):  # not on Windows
             directory = os.open(path.parent, os.O_DIRECTORY)
             try:
@@ -42,12 +39,5 @@ def write_atomically(path: str | Path, content: bytes | str | Callable[[BinaryIO
             f"cannot write {path}: {error.strerror or error}; free space or choose another place"
         ) from error
     finally:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)  # gone if all went well

@@ -44,17 +44,26 @@ def find_pictures(patterns: Iterable[str]) -> list[Path]:
     """
     found: list[Path] = []
     for pattern in patterns:
-        places = [Path(pattern)] if Path(pattern).exists() else sorted(map(Path, glob.glob(pattern, recursive=True)))  # noqa: PTH207, an absolute pattern is allowed
+        matches = [Path(pattern)] if Path(pattern).exists() else map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207, an absolute pattern is allowed
+        places = sorted(place for place in matches if place.exists())
         if not places:
             raise MissingInputError(f"nothing at {pattern}; expected a picture, a folder of pictures or a glob")
         for place in places:
-            inside = (
-                [p for p in sorted(place.rglob("*")) if p.suffix.lower() in SUFFIXES] if place.is_dir() else [place]
-            )
+            inside = _pictures(place) if place.is_dir() else [place]
             if not inside:
                 raise DataError(f"no pictures in {place}; looked for {', '.join(sorted(SUFFIXES))}")
             found += inside
-    return found
+    return list(dict.fromkeys(found))
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in SUFFIXES
+        and not path.is_dir()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
 
 
 def predict_files(model: Classifier, paths: Iterable[Path], *, top: int = 5, batch: int = 32) -> Iterator[Row]:
@@ -92,4 +101,4 @@ def write_csv(path: str | Path, rows: Iterable[Row]) -> None:
         writer.writerows((row.path, i, name, p, "") for i, (name, p) in enumerate(row.best, 1))
         if row.error:
             writer.writerow((row.path, "", "", "", row.error))
-    write_atomically(path, text.getvalue())
+    write_atomically(path, text.getvalue().encode(errors="surrogateescape"))

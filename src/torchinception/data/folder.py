@@ -13,7 +13,11 @@ from torchinception.data.images import load_image
 from torchinception.errors import DataError, ImageError, MissingInputError
 from torchinception.progress import Listener
 
-SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+SPLITS = {  # folder names, in any case
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
 VAL_FRACTION = 0.1
 IGNORED = {"thumbs.db", "desktop.ini"}  # besides everything that begins with a dot
 
@@ -63,7 +67,7 @@ def scan(root: str | Path, listener: Listener | None = None) -> Folder:
     root = Path(root)
     if not root.is_dir():
         raise MissingInputError(f"no folder at {root}; expected a folder with one folder of pictures per class")
-    parts = {SPLITS[d.name]: d for d in _folders(root) if d.name in SPLITS} or {"all": root}
+    parts = {SPLITS[d.name.lower()]: d for d in _folders(root) if d.name.lower() in SPLITS} or {"all": root}
     paths = [
         (split, path, folder.name)
         for split, part in parts.items()
@@ -81,6 +85,9 @@ def scan(root: str | Path, listener: Listener | None = None) -> Folder:
     if bad:
         shown = "\n  ".join(bad[:20]) + (f"\n  … and {len(bad) - 20} more" if len(bad) > 20 else "")
         raise DataError(f"{len(bad)} files in {root} cannot be used (nothing was changed):\n  {shown}")
+    for name in classes:
+        if not name.isprintable():
+            raise DataError(f"class {name!r} in {root} has a name that is no text; rename its folder")
     if len(classes) < 2:
         raise DataError(f"one class ({classes[0]}) in {root}; a classifier needs at least two folders of pictures")
     splits: dict[str, list[Sample]] = {split: [] for split in parts}
@@ -129,11 +136,11 @@ def _folders(place: Path) -> list[Path]:
 
 
 def _files(place: Path, *, recursive: bool) -> list[Path]:
-    walk = sorted(place.rglob("*") if recursive else place.iterdir())
+    """All but hidden and the system's own; a linked folder counts as a file, or it would be left out in silence."""
     return [
-        p
-        for p in walk
-        if not p.is_dir()
-        and p.name.lower() not in IGNORED
-        and not any(part.startswith(".") for part in p.relative_to(place).parts)
+        path
+        for path in sorted(place.rglob("*") if recursive else place.iterdir())
+        if (path.is_symlink() or not path.is_dir())
+        and path.name.lower() not in IGNORED
+        and not any(part.startswith(".") for part in path.relative_to(place).parts)
     ]

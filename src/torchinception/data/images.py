@@ -1,6 +1,7 @@
 """The one gate for pictures: path, bytes, PIL image or array -> RGB uint8 (H, W, 3)."""
 
 import io
+import stat
 import struct
 from pathlib import Path
 
@@ -36,32 +37,51 @@ def load_image(source: Source) -> Picture:
         return _decode(source, name)
     if isinstance(source, str | Path):
         try:
-            if Path(source).stat().st_size > MAX_BYTES:
+            found = Path(source).stat()
+            if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for, a device may never end
+                raise ImageError(name, "no file", "give a picture file")
+            if found.st_size > MAX_BYTES:
                 raise ImageError(source, "too large", f"at most {MAX_BYTES:,} bytes are read")
             source = Path(source).read_bytes()
         except FileNotFoundError:
             raise ImageError(name, "missing", "check the path") from None
-        except OSError as error:
-            raise ImageError(name, f"unreadable ({error.strerror})", "check its permissions") from error
+        except (OSError, ValueError) as error:  # ValueError: a name with a zero in it
+            raise ImageError(
+                name, "unreadable", f"{getattr(error, 'strerror', None) or error}; check its permissions"
+            ) from error
     if not source:
         raise ImageError(name, "empty", "remove it or copy it again")
     try:
         image = Image.open(io.BytesIO(source), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(name, "too large", f"at most {MAX_PIXELS:,} pixels are decoded") from error
     except Exception as error:
         if not isinstance(error, UnidentifiedImageError):
-            raise ImageError(name, f"broken ({error})", "remove it or copy it again") from error
+            raise ImageError(name, "broken", f"{error}; remove it or copy it again") from error
         raise ImageError(name, "not a picture", f"readable are {', '.join(FORMATS)}") from None
     return _decode(image, name)
 
 
 def _decode(image: Image.Image, name: str | Path) -> Picture:
+    if not image.width * image.height:
+        raise ImageError(name, "no pixels", "give a picture")
     if image.width * image.height > MAX_PIXELS:
         raise ImageError(name, "too large", f"at most {MAX_PIXELS:,} pixels are decoded, not {image.size}")
     try:
         image.load()
         return np.array(_to_rgb(ImageOps.exif_transpose(image)))
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, struct.error) as error:
-        raise ImageError(name, f"broken ({error})", "remove it or copy it again") from error
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        IndexError,
+        TypeError,
+        KeyError,
+        struct.error,
+        Warning,
+    ) as error:
+        raise ImageError(name, "broken", f"{error}; remove it or copy it again") from error
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -80,5 +100,7 @@ def _from_array(array: Picture) -> Picture:
         array = np.repeat(array[:, :, None], 3, 2)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
         found = f"{array.dtype} {array.shape}"
-        raise ImageError("<array>", f"of kind {found}", "give uint8 of shape (H, W, 3) or (H, W), values 0 to 255")
+        raise ImageError(
+            "<array>", "of another kind", f"{found}; give uint8 of shape (H, W, 3) or (H, W), values 0 to 255"
+        )
     return array

@@ -32,8 +32,11 @@ class Preprocess(BaseModel):
 
     def cut(self, picture: Picture) -> Tensor:
         """RGB uint8 (H, W, 3) -> uint8 (3, size, size). Pillow's resize, which always smooths when shrinking."""
+        side = min(picture.shape[:2])
+        scale = round(self.size / self.crop) / side
+        top, left = (max(0, (length - 4 * side) // 2) for length in picture.shape[:2])
+        picture = picture[top : top + 4 * side, left : left + 4 * side]  # of a long strip only the middle is enlarged
         height, width = picture.shape[:2]
-        scale = round(self.size / self.crop) / min(height, width)
         image = Image.fromarray(picture)
         if scale != 1:
             shape = (max(self.size, round(width * scale)), max(self.size, round(height * scale)))

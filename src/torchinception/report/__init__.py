@@ -2,6 +2,7 @@
 
 import base64
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,8 +81,9 @@ def _confusion(classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> Ma
     figure = Figure(figsize=(side, side))
     axes = figure.add_subplot(xlabel="named", ylabel="is")
     axes.imshow(counts / counts.sum(1, keepdims=True).clip(1), cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(len(classes)), classes, rotation=90)
-    axes.set_yticks(range(len(classes)), classes)
+    short = [name if len(name) <= 40 else name[:39] + "…" for name in classes]
+    axes.set_xticks(range(len(classes)), short, rotation=90, parse_math=False)
+    axes.set_yticks(range(len(classes)), short, parse_math=False)
     axes.grid(visible=False)
     if len(classes) <= 25:
         for (i, j), count in np.ndenumerate(counts):
@@ -93,7 +95,9 @@ def _confusion(classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> Ma
 
 def _svg(figure: Figure) -> Markup:
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the browser has it
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
     return Markup(buffer.getvalue()[buffer.getvalue().index("<svg") :])  # noqa: S704, matplotlib escapes its text
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -79,14 +79,15 @@ def load_model(path: str | Path) -> tuple[Inception, ModelSpec]:
     if header.get("spec_sha256") != _sha256(text) or header.get("tensors_sha256") != tensors_sha256(tensors):
         raise ModelFileError(f"{path} is damaged: its SHA-256 differs from the recorded one; copy or train it again")
     try:
-        if json.loads(text).get("format", 0) > 1:
+        fields = json.loads(text)
+        if isinstance(fields, dict) and isinstance(fields.get("format"), int) and fields["format"] > 1:
             raise ModelFileError(f"{path} was written by a newer version; upgrade torchinception to read it")
         spec = ModelSpec.model_validate_json(text)
         net = create(
             spec.network, len(spec.classes), aux=spec.aux, channels=spec.channels, bn_eps=spec.bn_eps, initialize=False
         )
         net.load_state_dict(tensors)
-    except (ValidationError, UsageError, RuntimeError) as error:
+    except (ValueError, UsageError, RuntimeError) as error:
         raise ModelFileError(f"{path} does not fit this version: {error}") from error
     return net.eval(), spec
 

@@ -1,0 +1,167 @@
+import math
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from data_fixtures import encode, listing, tiny_classifier, write_classes
+from torch import Tensor
+
+from torchinception.data.folder import scan
+from torchinception.data.transforms import Preprocess
+from torchinception.errors import DataError, UsageError
+from torchinception.evaluation import Evaluation, evaluate
+
+MODEL_CLASSES = tuple("gbdfaecz")  # neither sorted nor all in the folder
+UNCHANGED = Preprocess(size=4, crop=1)
+COUNTS = dict(a=5, b=3, c=4, d=6, e=2, f=7, g=3)
+TABLE = np.random.default_rng(0).normal(0, 2, (30, len(MODEL_CLASSES))).astype(np.float32)
+
+
+@dataclass
+class Fake:
+    """Knows each picture by its grey level and answers from a table."""
+
+    classes: tuple[str, ...] = MODEL_CLASSES
+    preprocess: Preprocess = UNCHANGED
+    trained_on: str = ""
+
+    def logits(self, batch: Tensor) -> Tensor:
+        return torch.from_numpy(TABLE)[batch[:, 0, 0, 0].long()][:, : len(self.classes)]
+
+
+@pytest.fixture
+def levels(tmp_path: Path) -> Path:
+    """30 pictures, of levels 0 to 29."""
+    level = 0
+    for name, count in COUNTS.items():
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for _ in range(count):
+            picture = np.full((4, 4, 3), level, np.uint8)
+            (tmp_path / "data" / name / f"{level:02}.png").write_bytes(encode(picture))
+            level += 1
+    return tmp_path / "data"
+
+
+def test_every_figure_equals_a_count_by_hand(levels: Path) -> None:
+    found = evaluate(Fake(), levels, batch=7)
+    truths = [name for name, count in COUNTS.items() for _ in range(count)]
+    right, among_five, loss = 0, 0, 0.0
+    right_of = dict.fromkeys(COUNTS, 0)
+    confusion = [[0] * len(MODEL_CLASSES) for _ in MODEL_CLASSES]
+    wrong = []
+    for level, truth in enumerate(truths):
+        row = [float(value) for value in TABLE[level]]
+        ranking = sorted(range(len(row)), key=lambda i: -row[i])
+        named = MODEL_CLASSES[ranking[0]]
+        confusion[MODEL_CLASSES.index(truth)][ranking[0]] += 1
+        right += named == truth
+        right_of[truth] += named == truth
+        among_five += truth in [MODEL_CLASSES[i] for i in ranking[:5]]
+        exponentials = [math.exp(value) for value in row]
+        loss -= math.log(exponentials[MODEL_CLASSES.index(truth)] / sum(exponentials))
+        if named != truth:
+            wrong.append((exponentials[ranking[0]] / sum(exponentials), f"{level:02}.png", named))
+    rounding = 1e-6  # sums of 30 float32
+    assert (found.pictures, found.classes, found.split) == (30, MODEL_CLASSES, "all")
+    assert found.top1 == pytest.approx(right / 30, rel=rounding)
+    assert found.top5 == pytest.approx(among_five / 30, rel=rounding)
+    assert found.loss == pytest.approx(loss / 30, rel=rounding)
+    assert found.per_class == pytest.approx({name: right_of[name] / COUNTS[name] for name in COUNTS}, rel=rounding)
+    assert [list(row) for row in found.confusion] == confusion
+    wrong = sorted(wrong, reverse=True)[:24]
+    assert [(m.path.name, m.guesses[0]) for m in found.mistakes] == [(name, named) for _, name, named in wrong]
+    assert [m.probabilities[0] for m in found.mistakes] == pytest.approx([p for p, *_ in wrong], rel=rounding)
+
+
+def figures(found: Evaluation) -> tuple[object, ...]:
+    return found.top1, found.top5, found.loss, found.confusion, [m.path.name for m in found.mistakes]
+
+
+@pytest.mark.parametrize(("batch", "workers"), [(1, 0), (29, 0), (100, 0), (4, 2)])
+def test_neither_batches_nor_workers_change_a_figure(levels: Path, batch: int, workers: int) -> None:
+    expected = evaluate(Fake(), levels, batch=30)
+    assert figures(evaluate(Fake(), levels, batch=batch, workers=workers)) == figures(expected)
+
+
+def test_classes_are_matched_by_name_whatever_their_order(levels: Path) -> None:
+    def column(name: str) -> list[float]:
+        return TABLE[:, MODEL_CLASSES.index(name)].tolist()
+
+    order = tuple(sorted(MODEL_CLASSES, reverse=True))
+    shuffled = Fake(order)
+    answers = torch.tensor([column(name) for name in order]).T
+    shuffled.logits = lambda batch: answers[batch[:, 0, 0, 0].long()]  # type: ignore[method-assign]
+    one, other = evaluate(Fake(), levels), evaluate(shuffled, levels)
+    assert (other.top1, other.top5, other.per_class) == (one.top1, one.top5, one.per_class)
+
+
+def test_a_folder_may_have_fewer_classes_than_the_model(levels: Path) -> None:
+    for name in "acdef":
+        shutil.rmtree(levels / name)
+    found = evaluate(Fake(), levels)
+    assert (found.pictures, sorted(found.per_class), len(found.confusion)) == (6, ["b", "g"], 8)
+
+
+def test_fewer_than_five_classes_are_always_among_the_first_five(levels: Path) -> None:
+    for name in "cdefg":
+        shutil.rmtree(levels / name)
+    found = evaluate(Fake(("b", "x", "a")), levels)
+    assert (found.top5, len(found.mistakes[0].guesses)) == (1, 3)
+
+
+def test_an_unknown_class_stops_the_evaluation_with_its_name(levels: Path) -> None:
+    with pytest.raises(DataError, match="does not know the class f, g; it knows e, d, c, b, a") as caught:
+        evaluate(Fake(tuple("edcba")), levels)
+    assert caught.value.exit_code == 65
+
+
+@pytest.mark.parametrize(
+    ("parts", "split"),
+    [
+        (["train", "val", "test"], "test"),
+        (["train", "val"], "val"),
+        (["train", "test"], "test"),
+        (["train", "valid"], "val"),
+        (["val"], "val"),
+        (["train"], "train"),
+        (["."], "all"),
+    ],
+)
+def test_the_pictures_kept_from_training_are_evaluated_if_there_are_such(
+    tmp_path: Path, parts: list[str], split: str
+) -> None:
+    numbers = {part: 2 + number for number, part in enumerate(parts)}
+    write_classes(tmp_path, **{f"{part}/{name}": count for part, count in numbers.items() for name in "ab"})
+    found = evaluate(tiny_classifier("a", "b"), tmp_path)
+    assert (found.split, found.pictures) == (split, 2 * (numbers.get(split) or numbers[parts[-1]]))
+
+
+def test_a_class_that_the_evaluated_pictures_lack_is_no_trouble(tmp_path: Path) -> None:
+    write_classes(tmp_path, **{"train/a": 2, "train/b": 2, "train/new": 2, "val/a": 1, "val/b": 1})
+    assert evaluate(tiny_classifier("a", "b"), tmp_path).pictures == 2
+
+
+@pytest.mark.parametrize("place", ["data", "copy"])
+def test_of_the_folder_it_was_trained_on_only_the_held_out_pictures_count(levels: Path, place: str) -> None:
+    folder = scan(levels)
+    model = Fake(trained_on=folder.fingerprint)
+    shutil.copytree(levels, levels.parent / "copy")
+    found = evaluate(model, levels.parent / place)
+    assert (found.split, found.pictures) == ("val", len(folder.for_training()["val"]))
+    (levels.parent / place / "a" / "00.png").unlink()
+    assert evaluate(model, levels.parent / place).split == "all"
+
+
+def test_evaluating_changes_nothing_in_the_folder(levels: Path) -> None:
+    before = listing(levels)
+    assert evaluate(Fake(), levels).pictures == 30
+    assert listing(levels) == before
+
+
+@pytest.mark.parametrize("options", [dict(batch=0), dict(workers=-1)])
+def test_impossible_numbers_are_a_usage_error(levels: Path, options: dict[str, int]) -> None:
+    with pytest.raises(UsageError, match="at least"):
+        evaluate(Fake(), levels, **options)  # type: ignore[arg-type]

@@ -1,0 +1,199 @@
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from data_fixtures import encode, listing, noise, write_classes
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from torchinception.data.folder import Folder, Sample, scan
+from torchinception.errors import DataError, InceptionError, MissingInputError
+
+COUNTS = st.lists(st.integers(2, 60), min_size=2, max_size=5)
+
+
+def pool(counts: list[int], copies: int = 1) -> Folder:
+    """A folder as `scan` would give it, of `counts` different pictures a class, each `copies` times."""
+    samples = (
+        Sample(Path(f"{copy}/{label}/{number}"), label, f"{hash((label, number)):x}")
+        for copy in range(copies)
+        for label, count in enumerate(counts)
+        for number in range(count)
+    )
+    return Folder(Path("data"), tuple(map(str, range(len(counts)))), {"all": tuple(samples)}, 32)
+
+
+def digests(samples: tuple[Sample, ...], label: int | None = None) -> set[str]:
+    return {s.digest for s in samples if label in (None, s.label)}
+
+
+def refused(root: Path) -> InceptionError:
+    """The error of scanning and splitting, which touched nothing."""
+    before = listing(root)
+    with pytest.raises(InceptionError) as caught:
+        scan(root).for_training()
+    assert listing(root) == before
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("names", "splits"),
+    [
+        (["."], {"all"}),
+        (["train"], {"train"}),
+        (["train", "val"], {"train", "val"}),
+        (["train", "valid"], {"train", "val"}),
+        (["train", "validation", "test"], {"train", "val", "test"}),
+        (["test"], {"test"}),
+    ],
+)
+def test_splits_are_found_by_their_usual_names(tmp_path: Path, names: list[str], splits: set[str]) -> None:
+    write_classes(tmp_path, **{f"{name}/{c}": 2 for name in names for c in "ab"})
+    found = scan(tmp_path)
+    assert {name: len(samples) for name, samples in found.splits.items()} == dict.fromkeys(splits, 4)
+
+
+def test_a_folder_with_a_val_of_its_own_is_used_as_it_is(tmp_path: Path) -> None:
+    folder = scan(write_classes(tmp_path, **{"train/a": 3, "train/b": 3, "val/a": 1, "val/b": 2}))
+    assert folder.for_training() == folder.splits
+
+
+def test_val_is_held_out_of_train_and_test_stays(tmp_path: Path) -> None:
+    folder = scan(write_classes(tmp_path, **{"train/a": 3, "train/b": 3, "test/a": 1, "test/b": 2}))
+    splits = folder.for_training()
+    assert splits["test"] == folder.splits["test"]
+    assert sorted([*splits["train"], *splits["val"]], key=str) == sorted(folder.splits["train"], key=str)
+
+
+def test_classes_are_sorted_by_name_and_may_have_any_name(tmp_path: Path) -> None:
+    names = ("Zebra", "a b", "b", "naïve ü", "猫", "🌹")
+    found = scan(write_classes(tmp_path, **dict.fromkeys(reversed(names), 2)))
+    assert found.classes == names
+    assert all(sample.path.parent.name == names[sample.label] for sample in found.splits["all"])
+
+
+def test_labels_stay_right_when_val_lacks_a_class(tmp_path: Path) -> None:
+    found = scan(write_classes(tmp_path, **{"train/a": 2, "train/b": 2, "train/c": 2, "val/a": 1, "val/c": 1}))
+    assert [sample.label for sample in found.splits["val"]] == [0, 2]
+
+
+def test_pictures_in_folders_of_a_class_folder_belong_to_the_class(tmp_path: Path) -> None:
+    found = scan(write_classes(tmp_path, **{"a/2024/may": 1, "a": 1, "b": 2}))
+    assert [sample.label for sample in found.splits["all"]] == [0, 0, 1, 1]
+
+
+def test_the_median_of_the_longer_sides_is_known(tmp_path: Path) -> None:
+    write_classes(tmp_path, a=2, b=2)
+    (tmp_path / "a" / "wide.png").write_bytes(encode(noise(0, 9, 300)))
+    assert scan(tmp_path).side_px == 8
+
+
+def test_hidden_files_and_what_systems_leave_are_ignored(tmp_path: Path) -> None:
+    write_classes(tmp_path, **{"a": 2, "b": 2, ".git/objects": 1, "a/.thumbnails": 1})
+    for place in (tmp_path, tmp_path / "a"):
+        for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._000.png"):
+            (place / name).write_text("no picture")
+    assert len(scan(tmp_path).splits["all"]) == 4
+
+
+def move(root: Path, part: str) -> None:
+    for name in "ab":
+        shutil.move(root / name, root / part / name)
+
+
+def copy_into_one_class(root: Path) -> None:
+    write_classes(root, bad=1)
+    shutil.copy(root / "bad" / "000.png", root / "bad" / "copy.png")
+
+
+HARMS: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "a broken picture": ("bad", lambda root: (root / "a" / "bad.png").write_bytes(encode(noise(0))[:60])),
+    "an empty picture": ("bad", lambda root: (root / "a" / "bad.png").touch()),
+    "a text": ("bad", lambda root: (root / "a" / "bad.txt").write_text("remember the milk")),
+    "a broken link": ("bad", lambda root: (root / "a" / "bad.png").symlink_to(root / "gone.png")),
+    "a picture outside": ("bad", lambda root: (root / "a" / "000.png").rename(root / "bad.png")),
+    "an empty class": ("bad", lambda root: (root / "bad").mkdir()),
+    "a class of one picture": ("bad", lambda root: write_classes(root, bad=1)),
+    "a class of one picture twice": ("bad", copy_into_one_class),
+    "a class that is no text": ("bad", lambda root: (root / "a").rename(root / os.fsdecode(b"bad\xe9"))),
+    "a class that train lacks": ("bad", lambda root: (move(root, "train"), write_classes(root, **{"val/bad": 1}))),
+    "a folder beside train": ("bad", lambda root: (move(root, "train"), write_classes(root, bad=1))),
+    "no train": ("no train", lambda root: move(root, "test")),
+    "a single class": ("at least two folders", lambda root: shutil.rmtree(root / "b")),
+    "no pictures": ("no pictures", lambda root: (shutil.rmtree(root / "a"), shutil.rmtree(root / "b"))),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_what_cannot_be_used_is_a_data_error_that_names_it(tmp_path: Path, harm: str) -> None:
+    words, do = HARMS[harm]
+    do(write_classes(tmp_path / "data", a=2, b=2))
+    error = refused(tmp_path / "data")
+    assert isinstance(error, DataError)
+    assert (error.exit_code, words in str(error).replace(str(tmp_path), "")) == (65, True)
+
+
+def test_all_bad_files_are_named_at_once_up_to_twenty(tmp_path: Path) -> None:
+    write_classes(tmp_path, a=2, b=2)
+    for number in range(25):
+        (tmp_path / "b" / f"bad{number:02}.jpg").touch()
+    text = str(refused(tmp_path))
+    assert (text.count(".jpg"), "and 5 more" in text, text.startswith("25 files")) == (20, True, True)
+
+
+@pytest.mark.parametrize("name", ["none", "a/000.png"])
+def test_a_folder_that_is_not_there_is_a_missing_input(tmp_path: Path, name: str) -> None:
+    with pytest.raises(MissingInputError, match=name) as caught:
+        scan(write_classes(tmp_path, a=1) / name)
+    assert caught.value.exit_code == 66
+
+
+def test_scanning_and_splitting_write_nothing_into_the_folder(tmp_path: Path) -> None:
+    before = listing(write_classes(tmp_path, a=3, b=3))
+    scan(tmp_path).for_training()
+    assert listing(tmp_path) == before
+
+
+@settings(deadline=None)
+@given(COUNTS, st.integers(1, 3))
+def test_a_tenth_of_each_class_is_held_out_and_at_least_one_picture(counts: list[int], copies: int) -> None:
+    splits = pool(counts, copies).for_training()
+    for label, count in enumerate(counts):
+        held, kept = digests(splits["val"], label), digests(splits["train"], label)
+        assert not held & kept  # copies of a picture never stand on both sides
+        assert len(held | kept) == count
+        assert max(1, count // 10) <= len(held) <= count // 10 + 1
+        assert kept
+    assert len(splits["train"]) + len(splits["val"]) == sum(counts) * copies
+
+
+@settings(deadline=None)
+@given(COUNTS)
+def test_one_more_picture_moves_at_most_one_other(counts: list[int]) -> None:
+    before = digests(pool(counts).for_training()["val"])
+    after = digests(pool([counts[0] + 1, *counts[1:]]).for_training()["val"])
+    new = digests(pool([counts[0] + 1]).splits["all"]) - digests(pool(counts).splits["all"])
+    assert len(before ^ (after - new)) <= 1
+
+
+def test_neither_names_nor_order_decide_what_is_held_out(tmp_path: Path) -> None:
+    write_classes(tmp_path, a=20, b=20, c=20)
+    before = scan(tmp_path).for_training()
+    (tmp_path / "a").rename(tmp_path / "z")
+    for number, path in enumerate(sorted((tmp_path / "b").iterdir())):
+        path.rename(path.with_name(f"{99 - number} renamed.jpeg"))
+    after = scan(tmp_path).for_training()
+    assert {k: digests(v) for k, v in after.items()} == {k: digests(v) for k, v in before.items()}
+
+
+def test_the_fingerprint_tells_contents_classes_and_splits_but_not_file_names(tmp_path: Path) -> None:
+    first = scan(write_classes(tmp_path / "1", a=2, b=2)).fingerprint
+    (tmp_path / "1" / "a" / "000.png").rename(tmp_path / "1" / "a" / "x.png")
+    assert scan(tmp_path / "1").fingerprint == first
+    shutil.copytree(tmp_path / "1", tmp_path / "2" / "train")
+    shutil.copytree(tmp_path / "1", tmp_path / "3")
+    (tmp_path / "3" / "a").rename(tmp_path / "3" / "c")
+    (tmp_path / "1" / "b" / "000.png").unlink()
+    assert len({first, *(scan(tmp_path / name).fingerprint for name in "123")}) == 4

@@ -1,0 +1,147 @@
+import csv
+import itertools
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from data_fixtures import full_disk, listing, tiny_classifier, write_classes
+
+from torchinception.classifier import Classifier, Prediction
+from torchinception.errors import DataError, MissingInputError, SaveError
+from torchinception.prediction import Row, find_pictures, predict_files, write_csv
+
+
+@pytest.fixture(scope="module")
+def model() -> Classifier:
+    return tiny_classifier("a", "b", "c")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """000.png to 002.png, and two more in a folder."""
+    return write_classes(tmp_path, **{"photos": 3, "photos/more": 2}) / "photos"
+
+
+def found(root: Path, *patterns: str) -> list[str]:
+    return [path.relative_to(root).as_posix() for path in find_pictures([str(root / p) for p in patterns])]
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 32])
+def test_rows_come_in_order_with_the_bad_pictures_between(model: Classifier, photos: Path, batch: int) -> None:
+    (photos / "001.png").write_bytes(b"hello")
+    paths = [photos / name for name in ("none.png", "000.png", "001.png", "002.png", "more/000.png")]
+    rows = list(predict_files(model, paths, top=2, batch=batch))
+    assert [row.path for row in rows] == paths
+    assert [row.error.split(";")[0] for row in rows] == ["missing", "", "not a picture", "", ""]
+    for row in rows:
+        expected = [] if row.error else model.predict(row.path, top=2)
+        assert ([row.prediction] if row.prediction else []) == [
+            Prediction(e.classes, pytest.approx(e.probabilities, abs=1e-6))  # sums differ with the batch's size
+            for e in expected
+        ]
+
+
+def test_a_batch_of_bad_pictures_only_is_no_trouble(model: Classifier, photos: Path) -> None:
+    rows = list(predict_files(model, [photos / "x.png"] * 5 + [photos / "000.png"], batch=2))
+    assert [bool(row.error) for row in rows] == [True] * 5 + [False]
+
+
+def test_no_files_give_no_rows(model: Classifier) -> None:
+    assert list(predict_files(model, [])) == []
+
+
+def test_files_are_read_as_they_are_needed(model: Classifier, photos: Path) -> None:
+    asked = []
+    endless = (asked.append(i) or photos / "000.png" for i in itertools.count())
+    rows = list(itertools.islice(predict_files(model, endless, batch=2), 4))
+    assert len(rows) == 4
+    assert len(asked) <= 4 + 2 * 2  # the batch at hand and the one that is read meanwhile
+
+
+def test_a_folder_is_searched_through_and_files_stand_as_named(photos: Path) -> None:
+    (photos / "notes.txt").touch()
+    (photos / "more" / "LOUD.JPG").touch()
+    everything = ["000.png", "001.png", "002.png", "more/000.png", "more/001.png", "more/LOUD.JPG"]
+    assert found(photos, ".") == everything
+    assert found(photos, "notes.txt", "more", "000.png") == ["notes.txt", *everything[3:], "000.png"]
+
+
+def test_globs_are_sorted_and_reach_any_depth(photos: Path) -> None:
+    assert found(photos, "*.png") == ["000.png", "001.png", "002.png"]
+    assert found(photos, "**/*1.png") == ["001.png", "more/001.png"]
+    assert found(photos, "m*") == ["more/000.png", "more/001.png"]
+
+
+def test_a_name_with_the_characters_of_a_glob_is_a_name_first(photos: Path) -> None:
+    (photos / "000.png").rename(photos / "a[1] *.png")
+    assert found(photos, "a[1] *.png") == ["a[1] *.png"]
+
+
+@pytest.mark.parametrize("pattern", ["none.png", "*.gif", "none/**"])
+def test_a_pattern_that_matches_nothing_is_a_missing_input(photos: Path, pattern: str) -> None:
+    with pytest.raises(MissingInputError) as caught:
+        found(photos, "000.png", pattern)
+    assert pattern in str(caught.value)
+    assert caught.value.exit_code == 66
+
+
+def test_a_folder_without_pictures_is_a_data_error(photos: Path) -> None:
+    (photos / "empty").mkdir()
+    with pytest.raises(DataError, match="empty") as caught:
+        found(photos, "empty")
+    assert caught.value.exit_code == 65
+
+
+def test_hidden_files_are_left_out_as_in_training(photos: Path) -> None:
+    (photos / "._000.png").write_bytes(b"left by a system")
+    assert found(photos, ".") == ["000.png", "001.png", "002.png", "more/000.png", "more/001.png"]
+
+
+def test_a_folder_named_like_a_picture_is_a_folder(photos: Path) -> None:
+    (photos / "more").rename(photos / "more.png")
+    assert found(photos, ".") == ["000.png", "001.png", "002.png", "more.png/000.png", "more.png/001.png"]
+
+
+def test_a_picture_that_a_pattern_meets_twice_is_named_once(photos: Path) -> None:
+    assert sorted(found(photos, "**")) == ["000.png", "001.png", "002.png", "more/000.png", "more/001.png"]
+
+
+def test_finding_and_predicting_change_nothing(model: Classifier, photos: Path) -> None:
+    before = listing(photos)
+    assert len(list(predict_files(model, find_pictures([str(photos)])))) == 5
+    assert listing(photos) == before
+
+
+def test_the_csv_has_a_line_a_class_and_one_for_a_bad_picture(tmp_path: Path) -> None:
+    name = 'a, "b"\nü 猫'
+    rows = [
+        Row(Path("1.png"), Prediction((name, "c"), (2 / 3, 1 / 3))),
+        Row(Path("2, 3.png"), None, "broken; remove it"),
+    ]
+    write_csv(tmp_path / "rows.csv", rows)
+    with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as file:
+        header, *lines = csv.reader(file)
+    assert header == ["path", "rank", "class", "probability", "error"]
+    assert lines == [
+        ["1.png", "1", name, str(2 / 3), ""],
+        ["1.png", "2", "c", str(1 / 3), ""],
+        ["2, 3.png", "", "", "", "broken; remove it"],
+    ]
+
+
+def test_a_csv_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("old")
+    rows = [Row(Path("1.png"), None, "broken")] * 100
+    with full_disk(), pytest.raises(SaveError, match=r"rows\.csv"):
+        write_csv(tmp_path / "rows.csv", rows)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse names that are no text")
+def test_a_file_name_that_is_no_text_has_its_row(model: Classifier, photos: Path) -> None:
+    path = photos / os.fsdecode(b"caf\xe9.png")
+    (photos / "000.png").rename(path)
+    rows = list(predict_files(model, find_pictures([str(path)])))
+    write_csv(photos / "rows.csv", rows)
+    assert b"caf" in (photos / "rows.csv").read_bytes()

@@ -1,0 +1,170 @@
+import io
+import math
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+import torch
+from data_fixtures import encode, listing, noise, write_classes
+from PIL import Image
+
+from torchinception.data.folder import scan
+from torchinception.data.images import load_image
+from torchinception.data.module import Pictures
+from torchinception.data.transforms import Augment, Preprocess, to_tensor
+from torchinception.errors import ImageError
+
+SIDE = 240
+Y, X = np.mgrid[:SIDE, :SIDE].astype(np.uint8)
+PLACES = np.dstack([X, Y, np.zeros_like(X)])  # every pixel tells where it is
+
+
+@pytest.mark.parametrize("size", [28, 224])
+def test_path_bytes_image_and_array_give_the_same_input(tmp_path: Path, size: int) -> None:
+    content = encode(noise(0, 70, 90), "JPEG")
+    (tmp_path / "a.jpg").write_bytes(content)
+    sources = (tmp_path / "a.jpg", str(tmp_path / "a.jpg"), content, Image.open(io.BytesIO(content)))
+    array = load_image(content)
+    cuts = [Preprocess(size=size).cut(load_image(source)) for source in (*sources, array)]
+    assert all(torch.equal(cut, cuts[0]) for cut in cuts)
+    assert (cuts[0].dtype, cuts[0].shape) == (torch.uint8, (3, size, size))
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_a_picture_of_the_networks_own_size_keeps_every_pixel(interpolation: str) -> None:
+    picture = noise(0, 28, 28)
+    cut = Preprocess(size=28, crop=1, interpolation=interpolation).cut(picture)
+    assert np.array_equal(cut.permute(1, 2, 0), picture)
+
+
+def test_the_central_square_is_cut_out() -> None:
+    picture = noise(0, 32, 40)  # 28 / 0.875 = 32: nothing is resized
+    assert np.array_equal(Preprocess(size=28, crop=0.875).cut(picture).permute(1, 2, 0), picture[2:30, 6:34])
+
+
+def test_shrinking_averages_instead_of_picking_pixels() -> None:
+    stripes = np.zeros((280, 280, 3), np.uint8)
+    stripes[:, ::10] = 250
+    whole = Augment(area=(1, 1), aspect=(1, 1))
+    for cut in (Preprocess(size=28, crop=1).cut(stripes), whole.cut(stripes, 28, Random(0))):
+        assert (cut[:, 2:-2, 2:-2].int() - 25).abs().max() <= 1  # ten columns a pixel, one of them bright; rounding
+
+
+def test_normalizing_gives_exactly_minus_one_to_one() -> None:
+    levels = torch.arange(256, dtype=torch.uint8).repeat(2, 3, 1, 1)  # (2, 3, 1, 256)
+    found = Preprocess(size=28).normalize(levels)
+    assert (found.dtype, found.min(), found.max()) == (torch.float32, -1, 1)
+    assert torch.allclose(found.double(), levels.double() / 127.5 - 1, rtol=0, atol=2**-23)  # one rounding near 1
+
+
+def test_each_channel_has_its_own_mean_and_deviation() -> None:
+    preprocess = Preprocess(size=1, mean=(0.0, 0.5, 1.0), std=(1.0, 0.5, 0.25))
+    white = torch.full((1, 3, 1, 1), 255, dtype=torch.uint8)
+    assert preprocess.normalize(white).flatten().tolist() == [1, 1, 0]
+
+
+def test_the_input_is_channels_last_in_memory() -> None:
+    batch = Preprocess(size=8).normalize(torch.zeros(2, 3, 8, 8, dtype=torch.uint8))
+    assert batch.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1), (3, 2000), (2000, 3), (27, 29), (1000, 2)])
+def test_odd_shapes_work_in_training_and_evaluation(shape: tuple[int, int]) -> None:
+    picture = noise(0, *shape)
+    assert Preprocess(size=28).cut(picture).shape == (3, 28, 28)
+    assert Augment().cut(picture, 28, Random(0)).shape == (3, 28, 28)
+
+
+def test_a_very_long_strip_does_not_eat_the_memory() -> None:
+    resource = pytest.importorskip("resource", reason="this system cannot limit memory")
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        pytest.skip("this system does not tell how much memory is used")
+    used_bytes = int(statm.read_text().split()[0]) * resource.getpagesize()
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used_bytes + 500_000_000, before[1]))
+    try:
+        cut = Preprocess(size=224).cut(np.full((1, 50_000, 3), 9, np.uint8))  # a file of 150 kB
+    except ImageError:
+        return  # to refuse it by name is as good
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+    assert cut.unique().tolist() == [9]
+
+
+def crop_of(seed: int, augment: Augment, size: int = 60) -> tuple[float, float, float, float]:
+    """Left, top, width and height of a random crop, by the places that its pixels tell."""
+    cut = augment.cut(PLACES, size, Random(seed)).double().numpy()
+    inner = np.arange(size // 6, size - size // 6)  # enlarging repeats the outermost pixels
+    found = []
+    for line in (cut[0].mean(0), cut[1].mean(1)):  # place = start + (i + 1/2) * length / size - 1/2
+        slope, first = np.polyfit(inner, line[inner], 1)
+        found += [slope * size, first + 0.5 - slope / 2]
+    width, left, height, top = found
+    return left, top, width, height
+
+
+def test_random_crops_stay_inside_and_within_the_published_area_and_aspect() -> None:
+    crops = np.array([crop_of(seed, Augment(flip=0)) for seed in range(150)])
+    left, top, width, height = crops.T
+    half = 0.5  # sides are whole pixels, and the places are rounded to whole levels
+    assert min(left.min(), top.min()) >= -half
+    assert max((left + width).max(), (top + height).max()) <= SIDE + half
+    assert ((width + half) * (height + half) >= 0.08 * SIDE**2).all()
+    assert ((width + half) / (height - half) >= 3 / 4).all()
+    assert ((width - half) / (height + half) <= 4 / 3).all()
+
+
+def test_random_crops_cover_the_published_range() -> None:
+    crops = np.array([crop_of(seed, Augment(flip=0)) for seed in range(150)])
+    area, aspect = crops[:, 2] * crops[:, 3] / SIDE**2, crops[:, 2] / crops[:, 3]
+    assert (area.min() < 0.15, area.max() > 0.8, aspect.min() < 0.8, aspect.max() > 1.25) == (True,) * 4
+    assert len(np.unique(crops[:, :2].round(), axis=0)) > 140  # nearly every place is another one
+
+
+def test_an_impossible_crop_becomes_the_central_square() -> None:
+    strip = noise(0, 20, 200)  # no crop of 80 % of the area has an aspect of 1
+    cut = Augment(area=(0.8, 0.8), aspect=(1, 1), flip=0).cut(strip, 20, Random(0))
+    assert np.array_equal(cut.permute(1, 2, 0), strip[:, 90:110])
+
+
+def test_a_mirrored_crop_is_the_same_crop_mirrored() -> None:
+    plain, mirrored = (Augment(flip=flip).cut(PLACES, 28, Random(7)) for flip in (0, 1))
+    assert torch.equal(mirrored, plain.flip(-1))
+
+
+def test_half_of_the_pictures_are_mirrored() -> None:
+    falling = sum(bool((cut := Augment().cut(PLACES, 28, Random(i)))[0, 0, 0] > cut[0, 0, -1]) for i in range(400))
+    assert abs(falling - 200) < 4 * math.sqrt(400 / 4)  # four standard deviations
+
+
+def test_a_crop_depends_on_seed_epoch_and_index_alone(tmp_path: Path) -> None:
+    samples = scan(write_classes(tmp_path, side=32, a=2, b=2)).splits["all"]
+    pictures = Pictures(samples, Preprocess(size=8), Augment(), seed=1)
+    first = pictures[3, 0][0]
+    torch.manual_seed(5)
+    again = [pictures[3, index][0] for index in (2, 1, 0)][-1]
+    others = [pictures[4, 0][0], Pictures(samples, Preprocess(size=8), Augment(), seed=2)[3, 0][0]]
+    assert torch.equal(again, first)
+    assert not any(torch.equal(other, first) for other in others)
+
+
+def test_equal_pictures_in_other_places_get_other_crops(tmp_path: Path) -> None:
+    (sample, *_) = scan(write_classes(tmp_path, side=32, a=1, b=1)).splits["all"]
+    pictures = Pictures([sample, sample], Preprocess(size=8), Augment(), seed=1)
+    assert not torch.equal(pictures[0, 0][0], pictures[0, 1][0])
+
+
+def test_cutting_leaves_the_picture_and_its_file_alone(tmp_path: Path) -> None:
+    samples = scan(write_classes(tmp_path, a=1, b=1)).splits["all"]
+    before, picture = listing(tmp_path), noise(0, 9, 9)
+    Pictures(samples, Preprocess(size=8), Augment(), seed=1)[0, 0]
+    Augment().cut(picture, 8, Random(0)).zero_()
+    Preprocess(size=9, crop=1).cut(picture).zero_()
+    assert np.array_equal(picture, noise(0, 9, 9))
+    assert listing(tmp_path) == before
+
+
+def test_to_tensor_puts_channels_first() -> None:
+    assert to_tensor(Image.fromarray(PLACES))[:, 2, 5].tolist() == [5, 2, 0]
