@@ -165,3 +165,9 @@ def test_evaluating_changes_nothing_in_the_folder(levels: Path) -> None:
 def test_impossible_numbers_are_a_usage_error(levels: Path, options: dict[str, int]) -> None:
     with pytest.raises(UsageError, match="at least"):
         evaluate(Fake(), levels, **options)  # type: ignore[arg-type]
+
+
+def test_pictures_of_one_class_alone_can_be_evaluated(levels: Path) -> None:
+    for name in set(COUNTS) - {"f"}:
+        shutil.rmtree(levels / name)
+    assert evaluate(Fake(), levels).pictures == COUNTS["f"]

@@ -47,10 +47,21 @@ class Folder:
         return hashlib.sha256("\n".join([*self.classes, *lines]).encode()).hexdigest()
 
     def for_training(self) -> dict[str, tuple[Sample, ...]]:
-        """The splits `train` and `val` (and `test` if there): as found, or a stable stratified tenth held out."""
+        """The splits `train` and `val` (and `test` if there): as found, or a stable stratified tenth held out.
+
+        Raises:
+            DataError: nothing to train on, fewer than two classes, or a class with too few pictures.
+        """
         pool = self.splits.get("train") or self.splits.get("all")
         if not pool:
             raise DataError(f"{self.root} has {', '.join(self.splits)} but no train; add it to train on this folder")
+        if len(self.classes) < 2:
+            raise DataError(
+                f"one class ({self.classes[0]}) in {self.root}; training needs at least two folders of pictures"
+            )
+        filled = {sample.label for sample in pool}
+        for name in (name for label, name in enumerate(self.classes) if label not in filled):
+            raise DataError(f"class {name} in {self.root} has no pictures to train on; add some or remove its folder")
         if "val" in self.splits:
             return self.splits
         train, val = _hold_out(pool, self.classes)
@@ -62,7 +73,7 @@ def scan(root: str | Path, listener: Listener | None = None) -> Folder:
 
     Raises:
         MissingInputError: `root` is not there.
-        DataError: no pictures, fewer than two classes, a class without pictures, or files that cannot be used.
+        DataError: no pictures, or files that cannot be used.
     """
     root = Path(root)
     if not root.is_dir():
@@ -88,17 +99,11 @@ def scan(root: str | Path, listener: Listener | None = None) -> Folder:
     for name in classes:
         if not name.isprintable():
             raise DataError(f"class {name!r} in {root} has a name that is no text; rename its folder")
-    if len(classes) < 2:
-        raise DataError(f"one class ({classes[0]}) in {root}; a classifier needs at least two folders of pictures")
     splits: dict[str, list[Sample]] = {split: [] for split in parts}
     sides = []
     for (split, path, name), (digest, side) in zip(paths, checked, strict=True):  # type: ignore[misc]
         splits[split].append(Sample(path, classes.index(name), digest))
         sides.append(side)
-    for split in splits.keys() & {"train", "all"}:
-        filled = {sample.label for sample in splits[split]}
-        for name in (name for i, name in enumerate(classes) if i not in filled):
-            raise DataError(f"class {name} has no pictures in {parts[split]}; add some or remove its folder")
     return Folder(root, classes, {k: tuple(v) for k, v in splits.items()}, int(statistics.median(sides)))
 
 
