@@ -1,6 +1,7 @@
 """What tests share: a quick command line, small folders of real pictures, one finished run."""
 
 import contextlib
+import csv
 import multiprocessing
 import os
 import shutil
@@ -11,15 +12,18 @@ from typing import NamedTuple
 
 import child
 import pytest
+from PIL import Image
 
-os.environ |= dict(COLUMNS="100", OMP_NUM_THREADS="1")  # stable tables; two threads on a busy machine only wait
+os.environ |= dict(
+    COLUMNS="100", OMP_NUM_THREADS="1"
+)  # stable tables; on a busy machine two threads are 10 times slower
 for forced in ("FORCE_COLOR", "GITHUB_ACTIONS", "NO_COLOR", "PY_COLORS", "TERMINAL_WIDTH"):
     os.environ.pop(forced, None)
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(list(child.PRELOAD))
 CLASSES = ("bag", "sneaker", "trouser")
-SHORT = ("--network", "tiny_inception", "--epochs", "2", "--batch", "8")  # 6 steps on 24 pictures
+SHORT = ("--network", "tiny_inception", "--epochs", "2", "--batch", "8")  # on the folder `split`: 2 x 3 steps
 
 
 class Result(NamedTuple):
@@ -31,63 +35,58 @@ class Result(NamedTuple):
 
 
 class Running:
-    """A command that runs."""
+    """A command while it runs; its process leads a group of its own."""
 
-    def __init__(self, arguments: tuple[object, ...], cwd: Path, moments: tuple[child.At, ...]) -> None:
-        self.cwd = cwd
-        cwd.mkdir(parents=True, exist_ok=True)
-        self.process = FORKS.Process(target=child.run, args=(tuple(map(str, arguments)), cwd, moments))
+    def __init__(self, arguments: tuple[object, ...], cwd: Path, output: Path, at: tuple[child.At, ...]) -> None:
+        self.output = output
+        self.process = FORKS.Process(target=child.run, args=(tuple(map(str, arguments)), cwd, output, at))
         self.process.start()
 
     def send(self, signum: int) -> None:
-        os.kill(self.process.pid, signum)
+        os.kill(self.process.pid or 0, signum)
 
     def finish(self) -> Result:
-        """Wait for its end."""
-        self.process.join(300)
-        texts = [(self.cwd / name).read_text() if (self.cwd / name).exists() else "" for name in (".stdout", ".stderr")]
-        assert not self.process.is_alive(), f"still running after 5 minutes\n{texts}"
+        self.process.join(540)
+        texts = [path.read_text() if path.exists() else "" for path in (self.output / "stdout", self.output / "stderr")]
+        assert not self.process.is_alive(), f"still running after 9 minutes: {texts}"
         return Result(self.process.exitcode, *texts)
 
     def end(self) -> None:
-        """Leave nothing of it behind."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid or 0, signal.SIGKILL)
         self.process.join()
         self.process.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest comes last."""
-    items.sort(key=lambda item: "demo_run" in getattr(item, "fixturenames", ()))
+    """The demonstration takes longest, so it comes last."""
+    items.sort(key=lambda item: "demonstration" in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")
-def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Running]]:
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Running]]:
+    """`start(*arguments, cwd=, at=)` is `inception ARGUMENTS`, running; `at`: moments of signals."""
     started: list[Running] = []
 
-    def launch(*arguments: object, cwd: Path | None = None, at: tuple[child.At, ...] = ()) -> Running:
-        """`inception ARGUMENTS`, running; `at` are the moments of signals."""
-        started.append(Running(arguments, cwd or tmp_path_factory.mktemp("cwd"), at))
+    def start(*arguments: object, cwd: Path | None = None, at: tuple[child.At, ...] = ()) -> Running:
+        output = tmp_path_factory.mktemp("output")
+        started.append(Running(arguments, cwd or tmp_path_factory.mktemp("cwd"), output, at))
         return started[-1]
 
-    yield launch
+    yield start
     for running in started:
         running.end()
 
 
 @pytest.fixture(scope="session")
-def inception(launch: Callable[..., Running]) -> Callable[..., Result]:
-    def inception(*arguments: object, **options: object) -> Result:
-        """`inception ARGUMENTS`, from beginning to end."""
-        return launch(*arguments, **options).finish()
-
-    return inception
+def inception(start: Callable[..., Running]) -> Callable[..., Result]:
+    """`inception(*arguments, cwd=, at=)` is `inception ARGUMENTS` from beginning to end."""
+    return lambda *arguments, **options: start(*arguments, **options).finish()
 
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The whole embedded sample: train/ and test/ with 10 classes."""
+    """The whole embedded sample: `train` and `test` with 10 classes. Only read it."""
     from torchinception.data.sample import write_sample
 
     return write_sample(tmp_path_factory.mktemp("sample"))
@@ -95,37 +94,66 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def flat(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """3 classes of 12 pictures, nothing split. Only read it; `flat_copy` is yours."""
-    root = tmp_path_factory.mktemp("flat") / "clothes"
-    copy_pictures(sample / "train", root, range(12))
-    return root
+    """3 classes of 12 pictures. Only read it; `pictures` is a copy to change."""
+    return copy_pictures(sample / "train", tmp_path_factory.mktemp("flat") / "clothes", 12)
 
 
 @pytest.fixture(scope="session")
 def split(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """3 classes of 8 training and 4 validation pictures. Only read it."""
+    """3 classes of 8 pictures in `train` and 4 in `val`. Only read it."""
     root = tmp_path_factory.mktemp("split") / "clothes"
-    copy_pictures(sample / "train", root / "train", range(8))
-    copy_pictures(sample / "test", root / "val", range(4))
+    copy_pictures(sample / "train", root / "train", 8)
+    copy_pictures(sample / "test", root / "val", 4)
     return root
 
 
 @pytest.fixture
-def flat_copy(flat: Path, tmp_path: Path) -> Path:
+def pictures(flat: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(flat, tmp_path / "clothes"))
+
+
+@pytest.fixture
+def large_pictures(pictures: Path) -> Path:
+    """3 classes of 2 pictures with a side of 100 pixels."""
+    for path in pictures.glob("*/*.png"):
+        with Image.open(path) as image:
+            large = image.resize((100, 100))
+        large.save(path) if path.stem in ("000", "001") else path.unlink()
+    return pictures
 
 
 @pytest.fixture(scope="session")
 def finished(inception: Callable[..., Result], split: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run that was never interrupted. Only read it."""
+    """The folder of a run on `split` that was never interrupted. Only read it."""
     out = tmp_path_factory.mktemp("finished") / "run"
     result = inception("train", split, *SHORT, "--out", out)
-    assert result.code == 0, result
+    assert result.code == 0, result.err
     return out
 
 
-def copy_pictures(source: Path, target: Path, numbers: range) -> None:
+def copy_pictures(source: Path, target: Path, count: int) -> Path:
     for name in CLASSES:
         (target / name).mkdir(parents=True)
-        for number in numbers:
+        for number in range(count):
             shutil.copy(source / name / f"{number:03}.png", target / name)
+    return target
+
+
+def digest(run: Path) -> str:
+    """SHA-256 of the weights that a run ended with."""
+    from safetensors.torch import load_file
+
+    from torchinception.weights.bundle import tensors_sha256
+
+    return tensors_sha256(load_file(run / "model.safetensors"))
+
+
+def record(run: Path) -> list[dict[str, str]]:
+    """The rows of a run's `metrics.csv`, without the only figure that differs from run to run."""
+    with (run / "metrics.csv").open(newline="") as file:
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+
+
+def outcome(run: Path) -> tuple[str, list[dict[str, str]]]:
+    """What must not depend on interruptions."""
+    return digest(run), record(run)

@@ -266,7 +266,7 @@ def doctor(as_json: Json = False) -> None:
         print_table("", ("what", "found"), rows)
         out.print("\n" + ("\n".join(found["problems"]) or "No problems found."))
     if found["problems"]:
-        raise typer.Exit(1)
+        raise typer.Exit(70)
 
 
 def main() -> None:

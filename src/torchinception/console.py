@@ -1,5 +1,7 @@
 """What the command line shows: lines, progress bars, tables."""
 
+import os
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Self
 
@@ -9,7 +11,8 @@ from rich.table import Table
 
 from torchinception.progress import Listener
 
-out = Console(highlight=False, markup=False, soft_wrap=True)
+WIDE = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160  # columns of a table that goes into a pipe
+out = Console(highlight=False, markup=False, soft_wrap=True, width=WIDE)
 err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 FORMATS = {"loss": "loss {:.3f}", "accuracy": "acc {:.1%}", "images_per_second": "{:.0f} images/s"}
 
@@ -48,7 +51,9 @@ class Screen(Listener):
 
 def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]], numbers: str = "") -> None:
     """Print a table; `numbers` are the headings of right-aligned columns, separated by blanks."""
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    if title:
+        out.print(title)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in headings:
         right = heading in numbers.split()
         table.add_column(heading, justify="right" if right else "left", no_wrap=right, overflow="fold")

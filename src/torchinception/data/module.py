@@ -5,6 +5,7 @@ torchdata's own loaders repeat or skip pictures on resume without a word; see do
 """
 
 import hashlib
+import os
 import signal
 from collections.abc import Iterator, Sequence
 from random import Random
@@ -84,7 +85,7 @@ class ResumableLoader(DataLoader[tuple[Tensor, int]]):
             persistent_workers=workers > 0,
             drop_last=train,  # batch norm cannot train on a last batch of one
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_leave_interrupts,
+            worker_init_fn=_leave_signals,
             generator=torch.Generator(),  # or the global one would be drawn from, which shifts dropout
         )
 
@@ -107,8 +108,11 @@ class ResumableLoader(DataLoader[tuple[Tensor, int]]):
         self._skip, self.sampler.epoch = state["done"], state["epoch"]
 
 
-def _leave_interrupts(_worker: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent saves, then ends us
+def _leave_signals(_worker: int) -> None:
+    """Signals to the whole group, as Ctrl-C, are for the parent alone: it saves, and then ends its workers."""
+    if hasattr(os, "setpgrp"):  # not on Windows
+        os.setpgrp()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class PicturesModule(LightningDataModule):

@@ -2,12 +2,12 @@
 
 import math
 from random import Random
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from torch import Tensor
 
 from torchinception.data.images import Picture
@@ -50,14 +50,18 @@ class Preprocess(BaseModel):
         return ((batch.float() / 255 - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
+Fraction = Annotated[float, Field(gt=0, le=1)]
+Ratio = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
 class Augment(BaseModel):
     """Training's random crop (arXiv:1409.4842, section 6: area 8 to 100 %, aspect 3/4 to 4/3) and mirror."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    area: tuple[float, float] = (0.08, 1.0)
-    aspect: tuple[float, float] = (3 / 4, 4 / 3)
-    flip: float = 0.5
+    area: tuple[Fraction, Fraction] = (0.08, 1.0)
+    aspect: tuple[Ratio, Ratio] = (3 / 4, 4 / 3)
+    flip: float = Field(0.5, ge=0, le=1)
 
     def cut(self, picture: Picture, size: int, random: Random) -> Tensor:
         """RGB uint8 (H, W, 3) -> uint8 (3, size, size), by draws from `random` alone."""

@@ -90,6 +90,7 @@ class Recorder(Callback):
         self._now = time.perf_counter()
         if self.batches == trainer.num_training_batches:
             self._close_epoch(trainer, module)
+            trainer.fit_loop.reset_restart_stage()  # or later checkpoints say "in mid-epoch", and the next resume skips
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int

@@ -30,7 +30,7 @@ class Optimizer(BaseModel):
 
     model_config = FROZEN
 
-    lr: float = Field(0.1, gt=0)
+    lr: float = Field(0.1, gt=0, allow_inf_nan=False)
     momentum: float = Field(0.9, ge=0, lt=1)
     nesterov: bool = True
     weight_decay: NonNegativeFloat = 5e-4
@@ -67,7 +67,7 @@ def load_recipe(name: str | Path = "default", settings: Mapping[str, Any] | None
     if str(name) in names:
         text = (folder / f"{name}.toml").read_text("utf-8")
     elif Path(name).is_file():
-        text = Path(name).read_text("utf-8")
+        text = Path(name).read_text("utf-8", errors="replace")  # what is no text is no TOML either
     elif str(name).endswith(".toml"):
         raise MissingInputError(f"no recipe file at {name}")
     else:

@@ -96,7 +96,7 @@ def train(
         raise UsageError(f"checkpoints need at least 1 step between, workers at least 0: {checkpoint_every}, {workers}")
     on = resolve_device(device)
     precision = resolve_precision(precision, on)
-    _check_out(out, data, resume=resume, overwrite=overwrite)
+    check_out(out, data, resume=resume, overwrite=overwrite)
     if resume and (out / "metrics.json").exists():
         listener.say(f"{out} is finished already; use --overwrite to train anew")
         return load(out, on)
@@ -109,6 +109,8 @@ def train(
         _check_unchanged(out, load_recipe(own), resolved)
     if overwrite:
         _remove_run(out)
+    for leftover in (path for name in RUN_FILES for path in (*out.glob(f".{name}.*.tmp"), *out.glob(f"{name}/.*.tmp"))):
+        leftover.unlink(missing_ok=True)  # of a save that was killed
     write_atomically(own, to_toml(resolved))
     listener.say(
         f"Training {resolved.network} at {resolved.size} px on {len(splits['train'])} pictures of "
@@ -240,9 +242,18 @@ def _finish(job: Job, model: Classifier, recorder: Recorder) -> Classifier:
     return model
 
 
-def _check_out(out: Path, data: Path, *, resume: bool, overwrite: bool) -> None:
-    if out.resolve() == data.resolve() or data.resolve() in out.resolve().parents:
+def check_out(out: Path, data: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuse a run folder that could not be written to, or only at the cost of somebody's files.
+
+    Raises:
+        UsageError, MissingInputError: what is wrong, and what to do.
+    """
+    inside = (out.resolve(), *out.resolve().parents)
+    around = (data.resolve(), *data.resolve().parents)
+    if data.resolve() in inside:
         raise UsageError(f"{out} is inside the pictures' folder, which is never written to; choose another --out")
+    if any((out / name).resolve() in around for name in RUN_FILES):
+        raise UsageError(f"{data} lies where a run in {out} would put its own files; choose another --out")
     if resume and overwrite:
         raise UsageError("--resume goes on with a run, --overwrite removes it; choose one")
     if resume and not out.is_dir():
@@ -273,8 +284,10 @@ def _check_unchanged(out: Path, old: Recipe, new: Recipe) -> None:
 @contextlib.contextmanager
 def _isolated() -> Iterator[None]:
     """Leave the caller's random state, determinism and logging as they were; keep Lightning's chatter away."""
-    logger, deterministic = (logging.getLogger("lightning.pytorch"), torch.are_deterministic_algorithms_enabled())
-    level = logger.level
+    logger, cudnn = logging.getLogger("lightning.pytorch"), torch.backends.cudnn
+    level, benchmark = logger.level, cudnn.benchmark
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     with torch.random.fork_rng(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
         logger.setLevel(logging.ERROR)
@@ -282,4 +295,5 @@ def _isolated() -> Iterator[None]:
             yield
         finally:
             logger.setLevel(level)
-            torch.use_deterministic_algorithms(deterministic)
+            cudnn.benchmark = benchmark
+            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)

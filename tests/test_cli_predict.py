@@ -1,0 +1,155 @@
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import CLASSES, Result
+from data_fixtures import listing
+
+Inception = Callable[..., Result]
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.fixture
+def photos(split: Path, tmp_path: Path) -> Path:
+    """Two pictures and one that is broken."""
+    root = tmp_path / "photos"
+    (root / "more").mkdir(parents=True)
+    shutil.copy(split / "val/bag/000.png", root / "a.png")
+    (root / "b.png").write_bytes((split / "val/bag/001.png").read_bytes()[:100])
+    shutil.copy(split / "val/trouser/000.png", root / "more" / "c.png")
+    return root
+
+
+def test_predict_names_every_picture_of_a_folder(inception: Inception, finished: Path, split: Path) -> None:
+    result = inception("predict", finished, "val/bag", cwd=split)
+    assert result.code == 0
+    rows = [row for row in result.out.splitlines() if "val/bag/" in row]
+    assert [row.split()[0] for row in rows] == [f"val/bag/00{i}.png" for i in range(4)]
+    assert all(row.count("%") == len(CLASSES) for row in rows)
+
+
+def test_json_is_one_object_a_picture_with_probabilities_that_sum_to_one(
+    inception: Inception, finished: Path, split: Path
+) -> None:
+    result = inception("predict", finished, split / "val", "--json")
+    rows = lines(result.out)
+    assert [row["path"] for row in rows] == [str(path) for path in sorted(split.glob("val/*/*.png"))]
+    for row in rows:
+        assert sorted(best["class"] for best in row["predictions"]) == list(CLASSES)
+        # three float32 numbers between 0 and 1, each rounded once
+        assert sum(best["probability"] for best in row["predictions"]) == pytest.approx(1, abs=3e-7)
+
+
+def test_csv_holds_what_json_holds(inception: Inception, finished: Path, split: Path, tmp_path: Path) -> None:
+    result = inception("predict", finished, split / "val", "--csv", tmp_path / "new" / "named.csv", "--json")
+    with (tmp_path / "new" / "named.csv").open(newline="") as file:
+        found = [(r["path"], int(r["rank"]), r["class"], float(r["probability"])) for r in csv.DictReader(file)]
+    assert found == [
+        (row["path"], rank, best["class"], best["probability"])
+        for row in lines(result.out)
+        for rank, best in enumerate(row["predictions"], 1)
+    ]
+
+
+def test_files_folders_and_globs_come_in_the_order_they_were_named(
+    inception: Inception, finished: Path, split: Path
+) -> None:
+    result = inception("predict", finished, "val/trouser/001.png", "val/bag", "**/sneaker/*2.png", "--json", cwd=split)
+    expected = ["val/trouser/001.png", *(f"val/bag/00{i}.png" for i in range(4))]
+    expected += ["train/sneaker/002.png", "val/sneaker/002.png"]
+    assert [row["path"] for row in lines(result.out)] == expected
+
+
+def test_top_limits_the_classes(inception: Inception, finished: Path, split: Path) -> None:
+    rows = lines(inception("predict", finished, split / "val/bag", "--json", "--top", 1).out)
+    assert [len(row["predictions"]) for row in rows] == [1] * 4
+
+
+def test_the_batch_changes_no_name(inception: Inception, finished: Path, split: Path) -> None:
+    one, many = (
+        lines(inception("predict", finished, split / "val", "--json", "--batch", b, "--top", 1).out) for b in (1, 12)
+    )
+    # a batch of another size is summed in another order: float32 rounding, seen at 6e-8
+    for a, b in zip(one, many, strict=True):
+        expected = b["predictions"][0] | dict(probability=pytest.approx(b["predictions"][0]["probability"], abs=1e-6))
+        assert a["predictions"][0] == expected
+
+
+def test_a_bad_picture_gets_a_row_and_65_and_the_others_are_named(
+    inception: Inception, finished: Path, photos: Path
+) -> None:
+    result = inception("predict", finished, ".", "--json", cwd=photos)
+    rows = lines(result.out)
+    assert (result.code, "error: 1 of 3 pictures could not be read" in result.err) == (65, True)
+    assert [(row["path"], "predictions" in row) for row in rows] == [
+        ("a.png", True),
+        ("b.png", False),
+        ("more/c.png", True),
+    ]
+    assert rows[1]["error"].startswith("broken")
+
+
+def test_a_bad_picture_stands_in_the_table_and_in_the_csv(
+    inception: Inception, finished: Path, photos: Path, tmp_path: Path
+) -> None:
+    table = inception("predict", finished, ".", cwd=photos)
+    inception("predict", finished, ".", "--csv", tmp_path / "named.csv", cwd=photos)
+    with (tmp_path / "named.csv").open(newline="") as file:
+        (row,) = (row for row in csv.DictReader(file) if row["path"] == "b.png")
+    assert (table.code, row["class"], row["error"][:6]) == (65, "", "broken")
+    assert "b.png       broken" in table.out
+
+
+def test_csv_into_a_place_that_cannot_be_written_exits_with_74(
+    inception: Inception, finished: Path, photos: Path
+) -> None:
+    before = listing(photos)
+    result = inception("predict", finished, "a.png", "--csv", "a.png/named.csv", cwd=photos)
+    assert (result.code, "cannot write a.png/named.csv" in result.err) == (74, True)
+    assert listing(photos) == before
+
+
+@pytest.mark.parametrize(("content", "told"), [(b"", "damaged or no model"), (b"x" * 999, "damaged or no model")])
+def test_a_model_file_that_is_none_exits_with_65(inception: Inception, photos: Path, content: bytes, told: str) -> None:
+    (photos / "m.safetensors").write_bytes(content)
+    result = inception("predict", "m.safetensors", "a.png", cwd=photos)
+    assert (result.code, result.out, told in result.err) == (65, "", True)
+
+
+def test_evaluate_agrees_with_the_runs_own_metrics(inception: Inception, finished: Path, split: Path) -> None:
+    metrics = json.loads((finished / "metrics.json").read_text())
+    found = json.loads(inception("evaluate", finished, split, "--json", "--batch", 8).out)
+    assert {key: found[key] for key in ("top1", "top5", "loss", "pictures", "per_class")} == {
+        **{key: metrics[f"val_{key}"] for key in ("top1", "top5", "loss", "pictures")},
+        "per_class": metrics["per_class"],
+    }
+
+
+def test_evaluate_prints_what_json_holds(inception: Inception, finished: Path, split: Path) -> None:
+    found = json.loads(inception("evaluate", finished / "model.safetensors", split, "--json").out)
+    shown = inception("evaluate", finished, split)
+    assert shown.code == 0
+    assert f"top-1 {found['top1']:.2%}, top-5 {found['top5']:.2%}, loss {found['loss']:.4f}" in shown.out
+    rows = [row.split() for row in shown.out.splitlines()]
+    assert all([name, f"{found['per_class'][name]:.1%}"] in rows for name in CLASSES)
+
+
+def test_evaluate_names_the_folder_in_one_piece(inception: Inception, finished: Path, split: Path) -> None:
+    assert f"{split}, val pictures: 12" in inception("evaluate", finished, split).out
+
+
+def test_evaluate_stops_at_a_class_that_the_model_does_not_know(
+    inception: Inception, finished: Path, pictures: Path
+) -> None:
+    (pictures / "bag").rename(pictures / "lunchbox")
+    before = listing(pictures)
+    result = inception("evaluate", finished, pictures)
+    assert (result.code, "does not know the class lunchbox" in result.err) == (65, True)
+    assert listing(pictures) == before

@@ -1,0 +1,68 @@
+import json
+import os
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import Result
+
+from torchinception.doctor import PACKAGES, examine
+
+Inception = Callable[..., Result]
+
+
+def pretend(folder: Path, package: str, number: str) -> None:
+    """What pip leaves of an installed package, so that `importlib.metadata` finds it first."""
+    record = folder / f"{package}-{number}.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {number}\n")
+
+
+def test_this_installation_is_examined_as_it_is() -> None:
+    found = examine()
+    assert found["versions"] == {package: version(package) for package in PACKAGES}
+    assert (found["cores"], found["threads"]) == (os.cpu_count(), torch.get_num_threads())
+    assert found["problems"] == []
+
+
+@pytest.mark.skipif(torch.cuda.is_available() or torch.backends.mps.is_available(), reason="there is a GPU here")
+def test_without_a_gpu_it_is_the_cpu_in_fp32() -> None:
+    found = examine()
+    assert (found["gpus"], found["device"], found["precision"]) == ([], "cpu", "fp32")
+
+
+@pytest.mark.parametrize(
+    ("package", "number", "problems"),
+    [
+        ("lightning", "2.6.1", 0),
+        ("lightning", "2.6.2", 1),
+        ("lightning", "2.6.3", 1),
+        ("lightning", "2.6.4", 0),
+        ("torch", "2.9.1", 1),
+        ("torch", "2.10.0", 0),
+        ("torch", "2.10.0+cpu", 0),
+        ("torch", "2.9.0a0+git123", 1),
+        ("torch", "3.0", 0),
+        ("pillow", "12.2.9", 1),
+        ("pillow", "12.3.0", 0),
+    ],
+)
+def test_known_bad_versions_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, number: str, problems: int
+) -> None:
+    pretend(tmp_path, package, number)
+    monkeypatch.syspath_prepend(tmp_path)
+    found = examine()
+    assert found["versions"][package] == number
+    assert [line.split()[:2] for line in found["problems"]] == [[package, number]] * problems
+
+
+def test_the_table_holds_what_json_holds(inception: Inception) -> None:
+    found = json.loads(inception("doctor", "--json").out)
+    shown = inception("doctor")
+    rows = [tuple(row.split()) for row in shown.out.splitlines()]
+    assert shown.code == 0
+    assert set(found["versions"].items()) <= set(rows)
+    assert "No problems found." in shown.out

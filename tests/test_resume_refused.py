@@ -1,0 +1,77 @@
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from signal import SIGKILL
+
+import pytest
+from child import At
+from conftest import SHORT, Result
+from data_fixtures import listing
+
+Inception = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def stopped(inception: Inception, split: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was killed in its second epoch. Only read it."""
+    out = tmp_path_factory.mktemp("stopped") / "run"
+    inception("train", split, *SHORT, "--out", out, at=(At("*/train/*", 36, SIGKILL),))
+    return out
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        (["--epochs", 3], r"epochs = 2.*epochs = 3"),
+        (["--batch", 6], r"batch = 8.*batch = 6"),
+        (["--seed", 1], r"seed = 0.*seed = 1"),
+        (["--size", 32], r"size = 28.*size = 32"),
+        (["--network", "small_inception"], r"tiny_inception.*small_inception"),
+        (["--set", "optimizer.lr=0.02"], r"lr = 0.05.*lr = 0.02"),
+    ],
+)
+def test_resuming_with_other_settings_is_refused_naming_old_and_new(
+    inception: Inception, stopped: Path, split: Path, option: list[object], told: str
+) -> None:
+    before = listing(stopped)
+    result = inception("train", split, *option, "--out", stopped, "--resume")
+    assert (result.code, bool(re.search(told, result.err))) == (2, True), result.err
+    assert listing(stopped) == before
+
+
+def test_resuming_with_other_pictures_is_refused(
+    inception: Inception, stopped: Path, split: Path, tmp_path: Path
+) -> None:
+    run, data = shutil.copytree(stopped, tmp_path / "run"), shutil.copytree(split, tmp_path / "clothes")
+    shutil.copy(data / "train/bag/000.png", data / "train/trouser/000.png")
+    result = inception("train", data, "--out", run, "--resume")
+    assert (result.code, "pictures have changed" in result.err) == (65, True)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda whole: whole[:9999] + bytes([whole[9999] ^ 1]) + whole[10000:],
+        lambda whole: whole[: len(whole) // 2],
+        lambda _: b"",
+    ],
+    ids=["a flipped bit", "half of it", "nothing"],
+)
+def test_a_damaged_checkpoint_is_noticed_and_kept(
+    inception: Inception, stopped: Path, split: Path, tmp_path: Path, harm: Callable[[bytes], bytes]
+) -> None:
+    run = Path(shutil.copytree(stopped, tmp_path / "run"))
+    checkpoint = run / "checkpoints" / "last.ckpt"
+    damaged = harm(checkpoint.read_bytes())
+    checkpoint.write_bytes(damaged)
+    result = inception("train", split, "--out", run, "--resume")
+    assert (result.code, "last.ckpt is damaged" in result.err) == (65, True), result.err
+    assert (checkpoint.read_bytes() == damaged, (run / "model.safetensors").exists()) == (True, False)
+
+
+def test_a_finished_run_says_so_and_stays_as_it_is(inception: Inception, finished: Path, split: Path) -> None:
+    before = listing(finished)
+    result = inception("train", split, *SHORT, "--out", finished, "--resume")
+    assert (result.code, "is finished already" in result.err) == (0, True)
+    assert listing(finished) == before

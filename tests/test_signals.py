@@ -1,0 +1,115 @@
+"""Ctrl-C and SIGTERM save and exit; resuming then ends as a run that never stopped (times: see test_resume)."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from signal import SIGINT, SIGTERM
+
+import pytest
+from child import At
+from conftest import SHORT, Result, Running, outcome
+from data_fixtures import listing
+
+Inception = Callable[..., Result]
+BOTH = pytest.mark.parametrize("signum", [SIGINT, SIGTERM])
+
+
+@pytest.fixture
+def resumes_exactly(inception: Inception, finished: Path, split: Path) -> Callable[[Path], bool]:
+    def check(run: Path) -> bool:
+        result = inception("train", split, *SHORT, "--out", run, "--resume")
+        assert (result.code, "Resuming from" in result.err) == (0, True), result.err
+        return outcome(run) == outcome(finished)
+
+    return check
+
+
+@pytest.mark.parametrize(
+    ("path", "number", "signum", "step"),
+    [
+        ("*/train/*", 10, SIGINT, 2),
+        ("*/train/*", 20, SIGTERM, 3),
+        ("*/val/*", 3, SIGINT, 3),
+        ("*/val/*", 3, SIGTERM, 3),
+        ("*/train/*", 30, SIGTERM, 4),
+        ("*/val/*", 16, SIGINT, 6),
+    ],
+)
+def test_a_signal_saves_exits_and_resumes_exactly(
+    inception: Inception,
+    split: Path,
+    tmp_path: Path,
+    resumes_exactly: Callable[[Path], bool],
+    path: str,
+    number: int,
+    signum: int,
+    step: int,
+) -> None:
+    result = inception("train", split, *SHORT, "--out", tmp_path / "run", at=(At(path, number, signum),))
+    assert result.code == 128 + signum
+    assert f"stopped by {signum.name} after step {step}; go on with --resume" in result.err
+    assert "Traceback" not in result.err
+    assert resumes_exactly(tmp_path / "run")
+
+
+@BOTH
+def test_a_signal_to_the_workers_too_saves_exits_and_resumes_exactly(
+    inception: Inception, split: Path, tmp_path: Path, resumes_exactly: Callable[[Path], bool], signum: int
+) -> None:
+    moment = At("*/train/*", 6, signum, group=True)  # a worker opens it, and the parent waits for its batch
+    result = inception("train", split, *SHORT, "--workers", 2, "--out", tmp_path / "run", at=(moment,))
+    assert result.code == 128 + signum, result.err
+    assert resumes_exactly(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "second",
+    [At("*/train/*", 21, SIGINT), At("*/last.ckpt", 3, SIGTERM, event="os.rename")],
+    ids=["SIGINT in the same step", "SIGTERM as the checkpoint is put in place"],
+)
+def test_a_second_signal_exits_at_once_and_the_last_checkpoint_is_whole(
+    inception: Inception, split: Path, tmp_path: Path, resumes_exactly: Callable[[Path], bool], second: At
+) -> None:
+    command = ("train", split, *SHORT, "--checkpoint-every", 1, "--out", tmp_path / "run")
+    assert inception(*command, at=(At("*/train/*", 20, SIGINT), second)).code == -second.signum
+    assert resumes_exactly(tmp_path / "run")
+
+
+def test_a_signal_in_the_evaluation_after_training_loses_nothing(
+    inception: Inception, split: Path, tmp_path: Path, resumes_exactly: Callable[[Path], bool]
+) -> None:
+    result = inception("train", split, *SHORT, "--out", tmp_path / "run", at=(At("*/val/*", 30, SIGTERM),))
+    assert (result.code, "Traceback" in result.err) == (143, False)
+    assert resumes_exactly(tmp_path / "run")
+
+
+@BOTH
+def test_a_signal_while_the_pictures_are_checked_leaves_nothing_behind(
+    inception: Inception, split: Path, tmp_path: Path, signum: int
+) -> None:
+    before = listing(split)
+    result = inception("train", split, cwd=tmp_path, at=(At("*.png", 5, signum, begun=True),))
+    assert (result.code, f"stopped by {signum.name}" in result.err) == (128 + signum, True)
+    assert "Traceback" not in result.err
+    assert (list(tmp_path.iterdir()), listing(split)) == ([], before)
+
+
+@BOTH
+def test_a_signal_ends_a_prediction_without_a_traceback(
+    inception: Inception, finished: Path, split: Path, signum: int
+) -> None:
+    result = inception("predict", finished, split, at=(At("*.png", 5, signum, begun=True),))
+    assert (result.code, result.out, "Traceback" in result.err) == (128 + signum, "", False)
+
+
+def test_a_signal_from_another_process_saves_and_exits(
+    start: Callable[..., Running], split: Path, tmp_path: Path
+) -> None:
+    running = start("train", split, *SHORT[:2], "--epochs", 999, "--batch", 8, "--out", tmp_path / "run")
+    checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    deadline = time.monotonic() + 60
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    running.send(SIGTERM)
+    result = running.finish()
+    assert (result.code, "go on with --resume" in result.err) == (143, True), result.err
