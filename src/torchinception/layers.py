@@ -24,7 +24,7 @@ class Padding(Enum):
 
 
 SAME: Final = Padding.SAME
-Pad = int | Pair | Padding | None  # None: half the kernel, so that stride 1 keeps the size
+Pad = int | Pair | Padding | None  # None: half the kernel, so that stride 1 keeps the size (if the kernel is odd)
 
 
 class ConvLayer(Protocol):

@@ -82,7 +82,7 @@ class Inception(nn.Module):
         """
         self._check_size(x, aux=False)
         stages = list(self.trunk._modules)
-        wanted = set(stages if names is None else names)
+        wanted = set(stages if names is None else [names] if isinstance(names, str) else names)
         for unknown in sorted(wanted - set(stages)):
             raise UsageError(f"no stage named {unknown} in {self.name}; stages: {', '.join(stages)}")
         found: dict[str, Tensor] = {}

@@ -7,6 +7,8 @@ Differs:
     - Max pools of stride 2 round their size up, as Caffe does (112 -> 56 -> 28 -> 14 -> 7).
     - Dropout 0.4 and local response normalization as in the paper and Caffe; TF-slim and
       torchvision have 0.2 and none.
+    - Caffe trained on pixels of 0 to 255 minus their mean. On -1 to 1, as here, `googlenet` learns about half
+      as fast at the start.
     - `googlenet_bn` puts batch norm after every convolution and drops the local response
       normalization (arXiv:1502.03167, section 4.2); nobody published such weights.
     - `googlenet_torch` and `googlenet_slim` have a 3x3 where the paper has a 5x5

@@ -152,6 +152,7 @@ INCEPTION_V3_FID = replace(
     INCEPTION_V3,
     what="Inception-v3 of 2015-12-05, which FID is defined by: max pool in the last block",
     stages=stages(avg_pool(), max_pool()),
+    initialize=he_truncated,
     aux={},
     aux_weight=0.0,
     aux_sizes=range(0),
