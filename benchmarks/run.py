@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -39,7 +40,8 @@ def compare(title: str, sides: Mapping[str, Side], rounds: int = 9) -> dict[str,
     for name in others:
         ratios = sorted(a / b for a, b in zip(times[first], times[name], strict=True))
         low, middle, high = (ratios[round(q * (rounds - 1))] for q in (0.1, 0.5, 0.9))
-        print(f"  {name}: {middle:.2f} times as fast ({low:.2f} to {high:.2f})")
+        its = 1000 * statistics.median(times[name])
+        print(f"  {name}: {middle:.2f} times as fast ({low:.2f} to {high:.2f}), {its:.1f} ms")
         found[name] = dict(ratio=middle, low=low, high=high)
     return found
 
@@ -64,27 +66,35 @@ def step(name: str, size: int, batch: int, memory: torch.memory_format) -> Side:
     return run
 
 
+def on_meta(name: str) -> None:
+    """Build a network without memory."""
+    with torch.device("meta"):
+        create(name)
+
+
 def main() -> None:
     """Run every comparison."""
-    import torchvision
+    import timm
 
     results: dict[str, object] = dict(
         machine=f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
-        versions=dict(python=platform.python_version(), torch=torch.__version__, torchvision=torchvision.__version__),
+        versions=dict(python=platform.python_version(), torch=torch.__version__, timm=timm.__version__),
     )
     print(results["machine"], results["versions"])
     results["help"] = compare(
         "inception --help",
         {"--help": process("-m", "torchinception", "--help"), "python -c pass": process("-c", "pass")},
     )
-    results["create"] = compare(
-        "Building GoogLeNet with its auxiliary heads",
-        {
-            "torchvision": lambda: torchvision.models.googlenet(init_weights=True),
-            "ours": lambda: create("googlenet_bn", aux=True),
-        },
-        rounds=5,
-    )
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    for name, peer in (("inception_v4", "inception_v4"), ("inception_resnet_v2", "inception_resnet_v2")):
+        sides = {
+            "timm (PyTorch's own initialization)": partial(timm.create_model, peer),
+            "ours (as published)": partial(create, name),
+            "ours on the meta device": partial(on_meta, name),
+        }
+        results[f"create {name}"] = compare(f"Building {name} on one core", sides, rounds=5)
+    torch.set_num_threads(threads)
     for name, size, batch in (("tiny_inception", 28, 32), ("small_inception", 28, 32), ("googlenet_bn", 128, 8)):
         formats = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
         sides = {label: step(name, size, batch, memory) for label, memory in formats.items()}

@@ -7,34 +7,14 @@ from typing import NoReturn
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from torchinception.errors import UsageError
 from torchinception.models import NETWORKS, Inception, create
 from torchinception.network import describe_sizes
 
-
-def with_every_kind_of_layer() -> list[str]:
-    """Small networks that have, between them, every class of module in every position of its switches.
-
-    To trace all networks takes minutes and meets the same `forward` functions again.
-    """
-    with torch.device("meta"):
-        nets = sorted((create(name, aux=True) for name in NETWORKS), key=lambda net: -len(list(net.modules())))
-    kinds = {net.name: set().union(*map(switches, net.modules())) for net in nets}
-    for name in [net.name for net in nets]:  # the largest first
-        if kinds[name] <= set().union(*(kinds[other] for other in kinds if other != name)):
-            del kinds[name]
-    return list(kinds)
-
-
-def switches(module: nn.Module) -> set[tuple[object, ...]]:
-    return {(type(module), name, value) for name, value in vars(module).items() if isinstance(value, bool)}
-
-
 HEADED = [name for name, spec in NETWORKS.items() if spec.aux]
-EVERY_KIND_OF_LAYER = with_every_kind_of_layer()
 LABELS = torch.tensor([0, 1])
 Answer = tuple[Tensor, dict[str, Tensor]]
 
@@ -184,7 +164,6 @@ def test_a_pickled_network_gives_the_same_answer(net: Inception, pictures: Tenso
     assert torch.equal(pickle.loads(pickle.dumps(net))(pictures), logits)
 
 
-@pytest.mark.parametrize("net", EVERY_KIND_OF_LAYER, indirect=True)
 def test_an_exported_network_gives_the_same_answer_to_any_batch(net: Inception, pictures: Tensor) -> None:
     three = torch.cat([pictures, pictures[:1]])
 
@@ -193,7 +172,6 @@ def test_an_exported_network_gives_the_same_answer_to_any_batch(net: Inception, 
     assert torch.equal(exported(three), net(three))
 
 
-@pytest.mark.parametrize("net", EVERY_KIND_OF_LAYER, indirect=True)
 def test_a_compiled_network_is_one_graph_with_the_same_answer(net: Inception, pictures: Tensor, logits: Tensor) -> None:
     torch.compiler.reset()
 

@@ -1,8 +1,8 @@
 """The Inception family of image networks for PyTorch.
 
 >>> import torchinception as ti
->>> sorted(ti.NETWORKS)[:2]
-['googlenet', 'googlenet_bn']
+>>> ti.summarize("inception_v3").parameters
+23834568
 """
 
 from importlib import import_module

@@ -1,5 +1,6 @@
 """The command line: parse, call the library, print. What needs torch is imported inside the command."""
 
+import io
 import json
 import os
 import signal
@@ -154,7 +155,7 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Same seed, same machine: same network.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that read pictures; changes no result.")] = None,
     device: Device = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
+    precision: Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16.")] = None,
     folder: Annotated[Path | None, typer.Option("--out", help="Run folder; default: runs/NAME_OF_DATA.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run.")] = False,
@@ -165,7 +166,7 @@ def train(
     from torchinception.training.recipe import parse_settings
     from torchinception.training.run import train
 
-    named = dict(network=network, epochs=epochs, batch=batch, size=size, seed=seed)
+    named = dict(network=network, epochs=epochs, batch=batch, size=size, seed=seed, precision=precision)
     settings = {key: value for key, value in named.items() if value is not None} | parse_settings(set_ or [])
     folder = folder or Path("runs") / data.resolve().name
     with Screen() as screen:
@@ -178,7 +179,6 @@ def train(
             overwrite=overwrite,
             workers=workers,
             device=device,
-            precision=precision,
             checkpoint_every=checkpoint_every,
             listener=screen,
         )
@@ -274,6 +274,9 @@ def main() -> None:
     """Run the command line; deliberate errors are told in one line and set the exit code."""
     # libgomp's threads spin at every barrier; beside any other busy process training was 8 to 30 times slower
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show ends no run
     debug = "--debug" in sys.argv
     sys.argv = [sys.argv[0], *(argument for argument in sys.argv[1:] if argument != "--debug")]
     for signum in (signal.SIGINT, signal.SIGTERM):

@@ -20,8 +20,10 @@ def resolve_device(name: str = "auto") -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise UsageError(f"no device named {name}; expected auto, cpu, cuda, cuda:N or mps") from None
-    count = torch.cuda.device_count() if device.type == "cuda" else 1
-    if not present.get(device.type) or (device.index or 0) >= count:
+    count = torch.cuda.device_count() if device.type == "cuda" else 0
+    if device.index is not None and device.type != "cuda":
+        raise UsageError(f"{name}: only cuda devices have a number")
+    if not present.get(device.type) or (device.index or 0) >= max(count, 1):
         raise UsageError(f"no {name} on this machine; there is {', '.join(k for k, there in present.items() if there)}")
     return device
 
@@ -34,7 +36,7 @@ def resolve_precision(name: str, device: torch.device) -> str:
     """
     if name == "auto":
         gpu = device.type == "cuda"
-        name = "fp32" if not gpu else "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+        name = "fp32" if not gpu else "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     if name not in PRECISIONS or (name == "fp16" and device.type == "cpu"):
         raise UsageError(f"no precision {name} on {device}; expected auto, fp32, bf16, or on a GPU fp16")
     return name

@@ -18,10 +18,6 @@ KNOWN_BAD: dict[
 
 def examine() -> dict[str, Any]:
     """Versions, machine, the device and precision that `auto` means here, and problems with their cure."""
-    import torch
-
-    from torchinception.devices import resolve_device, resolve_precision
-
     versions, problems = {}, []
     for package in PACKAGES:
         try:
@@ -32,15 +28,28 @@ def examine() -> dict[str, Any]:
         numbers = tuple(int("".join(filter(str.isdigit, n)) or 0) for n in versions.get(package, "999").split(".")[:3])
         if bad(numbers):
             problems.append(f"{package} {versions[package]} {why}")
-    device = resolve_device()
-    return dict(
+    found: dict[str, Any] = dict(
         versions=versions,
         python=platform.python_version(),
         system=f"{platform.system()} {platform.machine()}",
         cores=os.cpu_count(),
+    )
+    try:
+        found |= _torch()
+    except (ImportError, OSError) as error:
+        problems.append(f"torch does not load ({error}); install it anew")
+    return found | dict(problems=problems)
+
+
+def _torch() -> dict[str, Any]:
+    import torch
+
+    from torchinception.devices import resolve_device, resolve_precision
+
+    device = resolve_device()
+    return dict(
         threads=torch.get_num_threads(),
         gpus=[torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         device=str(device),
         precision=resolve_precision("auto", device),
-        problems=problems,
     )

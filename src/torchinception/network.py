@@ -43,7 +43,8 @@ class Inception(nn.Module):
         aux_sizes: range = range(0),
     ) -> None:
         super().__init__()
-        self.name, self.min_size, self.aux_sizes = name, min_size, aux_sizes
+        self.name, self.channels, self.min_size, self.aux_sizes = name, channels, min_size, aux_sizes
+        self.bn_eps: float | None = None  # what `create` was asked for; None: as published
         trunk, heads, width = OrderedDict[str, nn.Module](), OrderedDict[str, nn.Module](), channels
         for stage, layer in stages.items():
             trunk[stage], width = layer(width)
@@ -65,7 +66,7 @@ class Inception(nn.Module):
         Raises:
             UsageError: the pictures are smaller than the network, or its auxiliary heads, can take.
         """
-        self._check_size(x, aux)
+        self.check_size(x, aux)
         opinions = {}
         for name, stage in self.trunk.named_children():
             x = stage(x)
@@ -80,7 +81,7 @@ class Inception(nn.Module):
         Raises:
             UsageError: a name is not a stage of this network.
         """
-        self._check_size(x, aux=False)
+        self.check_size(x, aux=False)
         stages = list(self.trunk._modules)
         wanted = set(stages if names is None else [names] if isinstance(names, str) else names)
         for unknown in sorted(wanted - set(stages)):
@@ -94,7 +95,12 @@ class Inception(nn.Module):
                 found[name] = x
         return found
 
-    def _check_size(self, x: Tensor, aux: bool) -> None:
+    def check_size(self, x: Tensor, aux: bool) -> None:
+        """Refuse pictures (N, C, H, W) that the stages, or with `aux` the heads, cannot take.
+
+        Raises:
+            UsageError: the size that is needed.
+        """
         height, width = x.shape[-2:]
         if min(height, width) < self.min_size:
             raise UsageError(f"{self.name} needs pictures of at least {self.min_size} px a side, not {height}x{width}")

@@ -34,6 +34,7 @@ class Summary:
     size: int
     rows: tuple[Row, ...]
     aux_rows: tuple[Row, ...]
+    aux_parameters: int
 
     @property
     def parameters(self) -> int:
@@ -48,13 +49,13 @@ class Summary:
     @property
     def parameters_with_aux(self) -> int:
         """As `parameters`, with the auxiliary heads."""
-        return self.parameters + sum(row.parameters for row in self.aux_rows)
+        return self.parameters + self.aux_parameters
 
 
 def summarize(name: str, size: int | None = None, *, classes: int | None = None, channels: int = 3) -> Summary:
     """Walk a network on the meta device, where nothing is computed.
 
-    Auxiliary heads are left out where the picture size does not suit them.
+    Auxiliary heads have rows where the picture size suits them. What pools the whole grid sees the whole picture.
 
     >>> summarize("googlenet").parameters
     6998552
@@ -62,22 +63,22 @@ def summarize(name: str, size: int | None = None, *, classes: int | None = None,
     spec = find_spec(name)
     size = spec.size if size is None else size
     with torch.device("meta"):
-        net = create(name, classes, aux=size in spec.aux_sizes, channels=channels).eval()
+        net = create(name, classes, aux=True, channels=channels).eval()
         x = torch.empty(1, channels, size, size)
     rows, heads = [], []
     field, jump = 1, 1
-    net._check_size(x, aux=False)
+    net.check_size(x, aux=False)
     with torch.no_grad():
         for stage, module in net.trunk.named_children():
             x, row = _row(stage, module, x)
             field, jump = _receptive_field(module, field, jump)
             rows.append(Row(**row, receptive_field_px=field))
-            if stage in net.aux:
-                heads.append(Row(**_row(f"aux {stage}", net.aux[stage], x)[1], receptive_field_px=field))
+            if stage in net.aux and size in spec.aux_sizes:
+                heads.append(Row(**_row(f"aux {stage}", net.aux[stage], x)[1], receptive_field_px=size))
         pooled = x.mean((2, 3))
         rows.append(Row("pool", tuple(pooled.shape[1:]), 0, 0, size))
         rows.append(Row(**_row("logits", net.classifier, pooled)[1], receptive_field_px=size))
-    return Summary(name, size, tuple(rows), tuple(heads))
+    return Summary(name, size, tuple(rows), tuple(heads), sum(p.numel() for p in net.aux.parameters()))
 
 
 @dataclass(frozen=True)

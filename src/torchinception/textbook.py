@@ -15,13 +15,15 @@ Differs:
     - No auxiliary head of arXiv:1512.00567 has a 7x7 convolution; see `inception_v3`.
 """
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, the field's name for it
 
 from torchinception.errors import UsageError
 from torchinception.layers import Pair
-from torchinception.models import Inception, create, find_spec
+from torchinception.models import Inception, build, find_spec
 from torchinception.models.inception_v3 import auxiliary
 
 
@@ -143,12 +145,5 @@ def inception_v3(classes: int = 1000, aux_kernel: int = 7) -> Inception:
     """
     if aux_kernel < 5 or aux_kernel % 2 == 0:
         raise UsageError(f"aux_kernel is 5 (as published), 7 (the textbook's) or a larger odd one, not {aux_kernel}")
-    device = torch.get_default_device()
-    with torch.device("meta"):
-        net = create("inception_v3", classes, aux=True)
-        for stage in net.aux:
-            width = net.get_parameter(f"aux.{stage}.1.conv.weight").shape[1]
-            net.aux[stage], _ = auxiliary(aux_kernel)(classes)(width)
-    if device.type != "meta":
-        find_spec("inception_v3").initialize(net.to_empty(device=device))
-    return net
+    spec = replace(find_spec("inception_v3"), aux=dict(mixed_6e=auxiliary(aux_kernel)))
+    return build("inception_v3", spec, classes, aux=True)

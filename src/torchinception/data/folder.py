@@ -92,7 +92,9 @@ def scan(root: str | Path, listener: Listener | None = None) -> Folder:
         raise DataError(f"no pictures in {root}; expected one folder of pictures per class, as {root}/roses/a.jpg")
     checked = list(_check(paths, listener or Listener()))
     bad = [str(result) for result in checked if isinstance(result, ImageError)]
-    bad += [f"{path}: outside any class folder; move or remove it" for path in sorted(stray)]
+    beside = f" ({', '.join(d.name for d in parts.values())} was read as a split, not as a class)"
+    advice = "outside any class folder; move or remove it" + (beside if "all" not in parts else "")
+    bad += [f"{path}: {advice}" for path in sorted(stray)]
     if bad:
         shown = "\n  ".join(bad[:20]) + (f"\n  … and {len(bad) - 20} more" if len(bad) > 20 else "")
         raise DataError(f"{len(bad)} files in {root} cannot be used (nothing was changed):\n  {shown}")

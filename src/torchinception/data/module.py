@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from torchinception.data.folder import Sample
 from torchinception.data.images import load_image
 from torchinception.data.transforms import Augment, Preprocess
+from torchinception.errors import DataError, ImageError
 
 Key = tuple[int, int]  # (epoch, index)
 
@@ -40,7 +41,10 @@ class Pictures(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, key: Key) -> tuple[Tensor, int]:
         epoch, index = key
         sample = self.samples[index]
-        picture = load_image(sample.path)
+        try:
+            picture = load_image(sample.path)
+        except ImageError as error:  # of one argument, so that it comes out of a worker as it went in
+            raise DataError(f"a picture that was good when checked is no longer: {error}") from error
         if self.augment is None:
             return self.preprocess.cut(picture), sample.label
         random = Random(keyed_seed(self.seed, epoch, index))
@@ -75,7 +79,7 @@ class ResumableLoader(DataLoader[tuple[Tensor, int]]):
 
     sampler: KeyedSampler
 
-    def __init__(self, pictures: Pictures, batch: int, workers: int, *, train: bool) -> None:
+    def __init__(self, pictures: Pictures, batch: int, workers: int, *, train: bool, pin: bool = False) -> None:
         self._done = self._skip = 0
         super().__init__(
             pictures,
@@ -84,7 +88,7 @@ class ResumableLoader(DataLoader[tuple[Tensor, int]]):
             num_workers=workers,
             persistent_workers=workers > 0,
             drop_last=train,  # batch norm cannot train on a last batch of one
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=pin,
             worker_init_fn=_leave_signals,
             generator=torch.Generator(),  # or the global one would be drawn from, which shifts dropout
         )
@@ -127,10 +131,11 @@ class PicturesModule(LightningDataModule):
         batch: int,
         seed: int = 0,
         workers: int = 0,
+        pin: bool = False,
     ) -> None:
         super().__init__()
         train = Pictures(splits["train"], preprocess, augment, seed)
-        self.train_loader = ResumableLoader(train, batch, workers, train=True)
+        self.train_loader = ResumableLoader(train, batch, workers, train=True, pin=pin)
         val = Pictures(splits["val"], preprocess, None, seed)
         self.val_loader = ResumableLoader(val, batch, workers, train=False)
 

@@ -15,6 +15,10 @@ from torchinception.data.images import Picture
 INTERPOLATION = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
+Fraction = Annotated[float, Field(gt=0, le=1)]
+Ratio = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
 class Preprocess(BaseModel):
     """How a picture becomes the input; part of the model file, so that every user of it agrees bit for bit.
 
@@ -25,10 +29,12 @@ class Preprocess(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     size: PositiveInt
-    crop: float = 0.875
+    resize: Literal["shorter side"] = "shorter side"
+    crop: Fraction = 0.875
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    channels: Literal["RGB"] = "RGB"
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[Ratio, Ratio, Ratio] = (0.5, 0.5, 0.5)
 
     def cut(self, picture: Picture) -> Tensor:
         """RGB uint8 (H, W, 3) -> uint8 (3, size, size). Pillow's resize, which always smooths when shrinking."""
@@ -48,10 +54,6 @@ class Preprocess(BaseModel):
         """uint8 (N, 3, size, size) -> float32 (N, 3, size, size), channels last in memory."""
         mean, std = (torch.tensor(v, device=batch.device).view(3, 1, 1) for v in (self.mean, self.std))
         return ((batch.float() / 255 - mean) / std).contiguous(memory_format=torch.channels_last)
-
-
-Fraction = Annotated[float, Field(gt=0, le=1)]
-Ratio = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Augment(BaseModel):

@@ -84,6 +84,20 @@ def create(
     classes = spec.classes if classes is None else classes
     if classes < 1 or channels < 1:
         raise UsageError(f"{name} needs at least one class and one channel, not {classes} and {channels}")
+    return build(name, spec, classes, aux=aux, channels=channels, bn_eps=bn_eps, initialize=initialize)
+
+
+def build(
+    name: str,
+    spec: Spec,
+    classes: int,
+    *,
+    aux: bool,
+    channels: int = 3,
+    bn_eps: float | None = None,
+    initialize: bool = True,
+) -> Inception:
+    """`create` for a `Spec` that need not stand in `NETWORKS`."""
     device = torch.get_default_device()
     with torch.device("meta"):  # the modules' own initialization costs nothing there
         net = Inception(
@@ -96,10 +110,10 @@ def create(
             min_size=spec.min_size,
             aux_sizes=spec.aux_sizes,
         )
-    if bn_eps is not None:
-        for module in net.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
-                module.eps = bn_eps
+    net.bn_eps = bn_eps
+    for module in net.modules():
+        if bn_eps is not None and isinstance(module, torch.nn.BatchNorm2d):
+            module.eps = bn_eps
     if device.type != "meta":
         net.to_empty(device=device)
         if initialize:

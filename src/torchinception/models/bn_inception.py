@@ -7,6 +7,7 @@ Differs:
     - The paper counts 13.6 M parameters; neither reading has more than 11.3 M.
     - `bn_inception` has a dense first convolution and counts padding in its average pools; its
       weights' convolution biases fold into batch norm, so there are none here (10,016 fewer).
+    - Initial weights of `bn_inception` are TF-slim's default, for want of published ones.
     - `bn_inception_slim` has the paper's separable first convolution (8 filters a channel), with bias and
       without batch norm, and pads as TensorFlow does. Its gammas, which TF-slim leaves out, are ones.
 """

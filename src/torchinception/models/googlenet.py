@@ -10,15 +10,19 @@ Differs:
     - Caffe trained on pixels of 0 to 255 minus their mean. On -1 to 1, as here, `googlenet` learns about half
       as fast at the start.
     - `googlenet_bn` puts batch norm after every convolution and drops the local response
-      normalization (arXiv:1502.03167, section 4.2); nobody published such weights.
+      normalization (arXiv:1502.03167, section 4.2); no such weights are known to us.
     - `googlenet_torch` and `googlenet_slim` have a 3x3 where the paper has a 5x5
       (pytorch/vision#906), and a last pool of 2x2. The auxiliary heads of `googlenet_torch` pool to
       4x4 with overlapping windows, not 5x5 of stride 3; those of its published weights are untrained.
     - `googlenet_slim` pads as TensorFlow does, which shifts the first convolution by one pixel, and has
       no auxiliary heads. Its gammas, which TF-slim leaves out, are ones.
     - `googlenet_naive` is figure 2(a) in all nine places, for comparison; nobody published it.
+    - Initial weights: Caffe's of `googlenet`; TF-slim's of `googlenet_slim`, cut at two sigma;
+      `googlenet_torch` likewise (torchvision's cut, at 2, cuts nothing); those of `googlenet_bn` are
+      TF-slim's default, for want of published ones.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -140,11 +144,13 @@ GOOGLENET_TORCH = Spec(
     aux_weight=0.3,
     aux_sizes=range(15, UNBOUNDED),
 )
+SLIM = partial(he_truncated, otherwise=0.01, sigmas={"classifier": math.sqrt(1.3 * 2 / 1024)})  # inception_v1.py
+
 GOOGLENET_SLIM = Spec(
     what="TF-slim's InceptionV1 with TensorFlow's padding, for its weights",
     paper="arXiv:1409.4842 as in TF-slim",
     stages=table_1(conv, reduced(conv, 3)) | TENSORFLOW_PADDING,
-    initialize=partial(he_truncated, otherwise=0.01),  # inception_v1.py: trunc_normal(0.01)
+    initialize=SLIM,
     size=224,
     min_size=1,
     dropout=0.2,

@@ -13,6 +13,7 @@ Differs:
       (4.8 in table 3); the released network has 5.7.
     - One auxiliary head, with batch norm and a 5x5 convolution, on the last 17x17 stage. No head of the
       paper has a 7x7 convolution: "factorized 7x7" is the first layers', of GoogLeNet's 7x7.
+    - Initial weights are TF-slim's, of `inception_v3_torch` too (torchvision: sigma 0.1).
     - Dropout 0.2 as in TF-slim (torchvision 0.5, Keras 0). Auxiliary weight 0.4 as there; the paper
       states none.
 """
@@ -153,6 +154,7 @@ INCEPTION_V3_FID = replace(
     what="Inception-v3 of 2015-12-05, which FID is defined by: max pool in the last block",
     stages=stages(avg_pool(), max_pool()),
     initialize=he_truncated,
+    classes=1008,
     aux={},
     aux_weight=0.0,
     aux_sizes=range(0),

@@ -1,7 +1,9 @@
 """Inception-v4, arXiv:1602.07261, "Inception-v4, Inception-ResNet and the impact of residual connections on learning".
 
 Differs:
-    - As released in TF-slim, timm and Cadene, which agree with the figures in every shape.
+    - As released in TF-slim, timm and Cadene; the order of 1xn and nx1 is theirs, and was not compared with
+      the figures.
+    - Initial weights are TF-slim's default for convolutions, in the linear layers too (there Glorot's).
     - The auxiliary head is TF-slim's (timm and Cadene have none): as Inception-v3's, on the last 17x17 stage.
     - Dropout keeps 80 %, as the figure and TF-slim have it.
 """

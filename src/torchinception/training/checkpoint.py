@@ -3,7 +3,7 @@
 import csv
 import hashlib
 import io
-import os
+import math
 import pickle
 import signal
 import threading
@@ -51,6 +51,12 @@ class VerifiedIO(TorchCheckpointIO):
         return loaded
 
 
+def random_state(device: torch.device) -> dict[str, Any]:
+    """Torch's random state on the CPU and on the device of a run."""
+    gpu = None if device.type == "cpu" else torch.get_device_module(device).get_rng_state()
+    return dict(cpu=torch.get_rng_state(), gpu=gpu)
+
+
 class Recorder(Callback):
     """Counts every step, validates and writes a row of `metrics.csv` every epoch, and saves.
 
@@ -59,9 +65,18 @@ class Recorder(Callback):
     by Lightning, whose loops skip it without a word on resuming from an epoch's last step.
     """
 
-    def __init__(self, out: Path, steps: int, every: int, validation: ResumableLoader, listener: Listener) -> None:
+    def __init__(
+        self,
+        out: Path,
+        steps: int,
+        every: int,
+        validation: ResumableLoader,
+        listener: Listener,
+        device: torch.device = torch.device("cpu"),  # noqa: B008, immutable
+    ) -> None:
         self.checkpoint, self.table = out / "checkpoints" / "last.ckpt", out / "metrics.csv"
         self.steps, self.every, self.validation, self.listener = steps, every, validation, listener
+        self.device = device
         self.rows: list[dict[str, float]] = []
         self.seconds = 0.0  # of the whole run, earlier parts included
         self.loss, self.correct, self.batches, self.pictures = 0.0, 0, 0, 0  # of this epoch
@@ -70,9 +85,8 @@ class Recorder(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """The record and torch's random state, for a checkpoint."""
-        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
         keys = ("rows", "seconds", "loss", "correct", "batches", "pictures")
-        return {key: getattr(self, key) for key in keys} | dict(_random=dict(cpu=torch.get_rng_state(), cuda=cuda))
+        return {key: getattr(self, key) for key in keys} | dict(_random=random_state(self.device))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
@@ -82,8 +96,8 @@ class Recorder(Callback):
         """Restore the random state, take the signals over from Lightning, and finish an epoch that lacks its row."""
         if self._random is not None:
             torch.set_rng_state(self._random["cpu"])
-            if torch.cuda.is_available():
-                torch.cuda.set_rng_state_all(self._random["cuda"])
+            if self._random["gpu"] is not None:
+                torch.get_device_module(self.device).set_rng_state(self._random["gpu"])
         if threading.current_thread() is threading.main_thread():
             for signum in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(signum, self._on_signal)  # Lightning gives them back when it ends
@@ -100,6 +114,11 @@ class Recorder(Callback):
         self.pictures += len(batch[1])
         self.loss += float(outputs["loss"]) * len(batch[1])
         self.correct += int(outputs["correct"])
+        if not math.isfinite(self.loss):
+            raise DataError(
+                f"the loss is not finite at step {trainer.global_step}; lower optimizer.lr and use --overwrite, or "
+                "look at the pictures; nothing was saved since the last checkpoint"
+            )
         self._tick()
         step = trainer.global_step
         self.listener.progress(
@@ -156,7 +175,7 @@ class Recorder(Callback):
     def _on_signal(self, signum: int, _frame: object) -> None:
         if self._signum:  # the second one means now
             signal.signal(signum, signal.SIG_DFL)
-            os.kill(os.getpid(), signum)
+            signal.raise_signal(signum)
         self._signum = signum
         self.listener.say("Stopping after this step; once more to stop at once.")
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegative
 from torchinception.data.transforms import Augment
 from torchinception.errors import MissingInputError, UsageError
 
-FROZEN = ConfigDict(extra="forbid", frozen=True)
+FROZEN = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Loss(BaseModel):
@@ -30,7 +30,7 @@ class Optimizer(BaseModel):
 
     model_config = FROZEN
 
-    lr: float = Field(0.1, gt=0, allow_inf_nan=False)
+    lr: float = Field(0.1, gt=0)
     momentum: float = Field(0.9, ge=0, lt=1)
     nesterov: bool = True
     weight_decay: NonNegativeFloat = 5e-4
@@ -48,6 +48,7 @@ class Recipe(BaseModel):
     epochs: PositiveInt | None = None
     batch: PositiveInt | None = None
     seed: NonNegativeInt = 0
+    precision: str = "auto"  # fp32, bf16, fp16, or by the device
     augment: Augment = Augment()
     loss: Loss = Loss()
     optimizer: Optimizer = Optimizer()

@@ -22,7 +22,7 @@ from torchinception.data.images import load_image
 from torchinception.data.module import PicturesModule, keyed_seed
 from torchinception.data.transforms import Preprocess
 from torchinception.devices import PRECISIONS, resolve_device, resolve_precision
-from torchinception.errors import MissingInputError, UsageError
+from torchinception.errors import MissingInputError, SaveError, UsageError
 from torchinception.evaluation import measure
 from torchinception.files import write_atomically
 from torchinception.models import create, find_spec
@@ -49,7 +49,6 @@ class Job:
     out: Path
     workers: int
     device: torch.device
-    precision: str
     checkpoint_every: int
     listener: Listener
 
@@ -64,7 +63,6 @@ def train(
     overwrite: bool = False,
     workers: int | None = None,
     device: str = "auto",
-    precision: str = "auto",
     checkpoint_every: int = 500,
     listener: Listener | None = None,
 ) -> Classifier:
@@ -79,7 +77,6 @@ def train(
         overwrite: remove an earlier run in `out` first (its own files only).
         workers: processes that read pictures; results do not depend on it. Default: by picture size.
         device: `auto`, `cpu`, `cuda`, `cuda:N`, `mps`.
-        precision: `auto`, `fp32`, `bf16`, `fp16`.
         checkpoint_every: steps between checkpoints; one is saved at each epoch's end anyway.
         listener: hears of choices and progress.
 
@@ -87,7 +84,9 @@ def train(
         The trained classifier, as `load(out)` would give it.
 
     Raises:
-        UsageError, DataError, MissingInputError, SaveError: before training starts, and nothing was lost.
+        UsageError, DataError, MissingInputError: what cannot work, before training starts.
+        DataError: later, if the loss is no longer finite or a picture has changed since it was checked.
+        SaveError: a file could not be written; what stood there before is untouched.
         InterruptedRunError: a signal stopped it; a checkpoint was saved.
     """
     data, listener = Path(data), listener or Listener()
@@ -95,7 +94,6 @@ def train(
     if checkpoint_every < 1 or (workers or 0) < 0:
         raise UsageError(f"checkpoints need at least 1 step between, workers at least 0: {checkpoint_every}, {workers}")
     on = resolve_device(device)
-    precision = resolve_precision(precision, on)
     check_out(out, data, resume=resume, overwrite=overwrite)
     if resume and (out / "metrics.json").exists():
         listener.say(f"{out} is finished already; use --overwrite to train anew")
@@ -104,7 +102,7 @@ def train(
     splits = folder.for_training()
     own = out / "recipe.toml"
     begun = resume and own.exists()
-    resolved = choose(load_recipe(recipe or (own if begun else "default"), settings), folder, splits, listener)
+    resolved = choose(load_recipe(recipe or (own if begun else "default"), settings), folder, splits, on, listener)
     if begun:
         _check_unchanged(out, load_recipe(own), resolved)
     if overwrite:
@@ -114,17 +112,19 @@ def train(
     write_atomically(own, to_toml(resolved))
     listener.say(
         f"Training {resolved.network} at {resolved.size} px on {len(splits['train'])} pictures of "
-        f"{len(folder.classes)} classes, {len(splits['val'])} held out; {on}, {precision}"
+        f"{len(folder.classes)} classes, {len(splits['val'])} held out; {on}, {resolved.precision}"
     )
     if workers is None:
         workers = 0 if folder.side_px <= 64 else max(1, min(8, (os.cpu_count() or 2) - 1))
-    job = Job(folder, splits, resolved, out, workers, on, precision, checkpoint_every, listener)
-    with _isolated():
+    job = Job(folder, splits, resolved, out, workers, on, checkpoint_every, listener)
+    with _isolated(on):
         model, recorder = _fit(job, resume=resume)
     return _finish(job, model, recorder)
 
 
-def choose(recipe: Recipe, folder: Folder, splits: dict[str, tuple[Sample, ...]], listener: Listener) -> Recipe:
+def choose(
+    recipe: Recipe, folder: Folder, splits: dict[str, tuple[Sample, ...]], device: torch.device, listener: Listener
+) -> Recipe:
     """Fill in what the recipe leaves to the pictures, and say what and why.
 
     Raises:
@@ -156,6 +156,7 @@ def choose(recipe: Recipe, folder: Folder, splits: dict[str, tuple[Sample, ...]]
     if recipe.epochs is None:
         listener.say(f"Chose {epochs} epochs of {count // batch} steps of {batch}. Others: --epochs, --batch")
     chosen = dict(network=network, size=size, crop=recipe.crop or spec.crop, loss=loss, batch=batch, epochs=epochs)
+    chosen |= dict(precision=resolve_precision(recipe.precision, device))
     return recipe.model_copy(update=chosen)
 
 
@@ -171,14 +172,20 @@ def _fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
     aux = bool(recipe.loss.aux_weight)
     net = create(recipe.network, len(job.folder.classes), aux=aux).to(memory_format=torch.channels_last)
     pictures = PicturesModule(
-        job.splits, preprocess, recipe.augment, batch=recipe.batch, seed=recipe.seed, workers=job.workers
+        job.splits,
+        preprocess,
+        recipe.augment,
+        batch=recipe.batch,
+        seed=recipe.seed,
+        workers=job.workers,
+        pin=job.device.type == "cuda",
     )
     steps = recipe.epochs * len(pictures.train_loader)
-    recorder = Recorder(job.out, steps, job.checkpoint_every, pictures.val_loader, job.listener)
+    recorder = Recorder(job.out, steps, job.checkpoint_every, pictures.val_loader, job.listener, job.device)
     trainer = Trainer(
         accelerator=job.device.type,
         devices=1 if job.device.index is None else [job.device.index],
-        precision=PRECISIONS[job.precision],  # type: ignore[arg-type]
+        precision=PRECISIONS[recipe.precision],  # type: ignore[arg-type]
         max_epochs=recipe.epochs,
         deterministic=job.device.type == "cpu",
         callbacks=[recorder],
@@ -238,7 +245,9 @@ def _finish(job: Job, model: Classifier, recorder: Recorder) -> Classifier:
             (load_image(m.path), m.truth, list(zip(m.guesses, m.probabilities, strict=True))) for m in last.mistakes
         ],
     )
-    write_atomically(job.out / "metrics.json", json.dumps(metrics, indent=2) + "\n")  # last: it marks the end
+    write_atomically(
+        job.out / "metrics.json", json.dumps(metrics, indent=2, allow_nan=False) + "\n"
+    )  # last: it marks the end
     return model
 
 
@@ -269,26 +278,31 @@ def check_out(out: Path, data: Path, *, resume: bool, overwrite: bool) -> None:
 
 
 def _remove_run(out: Path) -> None:
-    for name in RUN_FILES:
-        path = out / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    for path in (out / name for name in reversed(RUN_FILES)):  # recipe.toml, which marks a run, goes last
+        try:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+        except OSError as error:
+            raise SaveError(f"cannot remove {path}: {error.strerror}; remove it, or choose another --out") from error
 
 
 def _check_unchanged(out: Path, old: Recipe, new: Recipe) -> None:
-    was, now = to_toml(old).splitlines(), to_toml(new).splitlines()
-    changed = [f"{a} became {b}" for a, b in zip(was, now, strict=True) if a != b]
+    was, now = ({line.split(" = ")[0]: line for line in to_toml(r).splitlines() if " = " in line} for r in (old, new))
+    changed = [f"{was[key]} became {now.get(key)}" for key in was if was[key] != now.get(key)]
     if changed:
         raise UsageError(f"cannot resume {out} with other settings: {'; '.join(changed)}; use another --out")
 
 
 @contextlib.contextmanager
-def _isolated() -> Iterator[None]:
+def _isolated(device: torch.device) -> Iterator[None]:
     """Leave the caller's random state, determinism and logging as they were; keep Lightning's chatter away."""
     logger, cudnn = logging.getLogger("lightning.pytorch"), torch.backends.cudnn
     level, benchmark = logger.level, cudnn.benchmark
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    with torch.random.fork_rng(), warnings.catch_warnings():
+    forked: dict[str, Any] = (
+        dict(devices=[]) if device.type == "cpu" else dict(devices=[device.index or 0], device_type=device.type)
+    )
+    with torch.random.fork_rng(**forked), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
         logger.setLevel(logging.ERROR)
         try:

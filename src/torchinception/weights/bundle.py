@@ -49,8 +49,13 @@ def save_model(path: str | Path, net: Inception, spec: ModelSpec) -> None:
     """Write a model file; it appears whole or not at all.
 
     Raises:
+        UsageError: the spec is not the network's; the file would give other answers.
         SaveError: it could not be written; an older file at `path` is untouched.
     """
+    told = (spec.network, len(spec.classes), bool(spec.aux), spec.bn_eps, spec.channels)
+    found = (net.name, net.classifier.out_features, len(net.aux) > 0, net.bn_eps, net.channels)
+    if told != found:
+        raise UsageError(f"network, classes, aux, bn_eps, channels are {told} in the spec but {found} in the network")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
     text = spec.model_dump_json()
     header = dict(spec=text, spec_sha256=_sha256(text), tensors_sha256=tensors_sha256(tensors))
