@@ -189,7 +189,7 @@ def test_an_unknown_network_is_refused_with_the_nearest_name() -> None:
 
 @pytest.mark.parametrize("numbers", [dict(classes=0), dict(channels=0)])
 def test_a_network_of_no_classes_or_channels_is_refused(numbers: dict[str, int]) -> None:
-    with pytest.raises(UsageError, match="needs at least one class and one channel"):
+    with pytest.raises(UsageError, match="needs whole numbers of classes and channels from 1"):
         create("tiny_inception", **numbers)
 
 

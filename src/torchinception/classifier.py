@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from torchinception.data.images import Source, load_image
+from torchinception.errors import UsageError
 from torchinception.models import Inception
 from torchinception.weights.bundle import ModelSpec, load_model, save_model
 
@@ -47,9 +48,12 @@ class Classifier:
 
         Raises:
             ImageError: a picture cannot be used.
+            UsageError: `top` is below 1.
         """
         if isinstance(images, str | Path | bytes | Image.Image | np.ndarray):
             images = [images]
+        if top < 1:
+            raise UsageError(f"top must be at least 1, not {top}")
         cuts = [self.preprocess.cut(load_image(image)) for image in images]
         batches = (torch.stack(cuts[start : start + 32]) for start in range(0, len(cuts), 32))
         return [prediction for batch in batches for prediction in self.name(batch, top)]

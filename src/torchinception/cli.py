@@ -1,8 +1,10 @@
 """The command line: parse, call the library, print. What needs torch is imported inside the command."""
 
+import errno
 import io
 import json
 import os
+import shlex
 import signal
 import sys
 import traceback
@@ -13,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from torchinception.console import Screen, err, out, print_table
-from torchinception.errors import InceptionError, InterruptedRunError
+from torchinception.errors import InceptionError, InterruptedRunError, SaveError
 
 app = typer.Typer(
     name="inception",
@@ -49,6 +51,7 @@ def demo(
         model = demo(folder, device=device, listener=screen)
     metrics = model.spec.metrics
     print_table("\nClasses", ("class", "named rightly"), ((k, f"{v:.1%}") for k, v in metrics["per_class"].items()))
+    place = shlex.quote(str(folder))
     pictures = sorted((folder / "data/test").glob("*/000.png"))
     rows = (
         (p.relative_to(folder), f"{r.classes[0]} {r.probabilities[0]:.0%}")
@@ -59,9 +62,9 @@ def demo(
         f"\nOn {metrics['test_pictures']} pictures it never saw: top-1 {metrics['test_top1']:.1%}, "
         f"top-5 {metrics['test_top5']:.1%}. Trained in {metrics['seconds']:.0f} s "
         f"at {metrics['images_per_second']:.0f} images/s.\n\n"
-        f"Look at   {folder}/report.html\n"
-        f"Next      inception predict {folder} {folder}/data/test/bag\n"
-        f"          inception evaluate {folder} {folder}/data\n"
+        f"Look at   {place}/report.html\n"
+        f"Next      inception predict {place} {place}/data/test/bag\n"
+        f"          inception evaluate {place} {place}/data\n"
         f"          inception train YOUR_FOLDER          one folder of pictures per class"
     )
 
@@ -184,10 +187,12 @@ def train(
         )
     metrics = model.spec.metrics
     split = "test" if "test_top1" in metrics else "val"
+    place = shlex.quote(str(folder))
+    top5 = f", top-5 {metrics[f'{split}_top5']:.1%}" if len(model.classes) > 5 else ""
     out.print(
-        f"\nOn {metrics[f'{split}_pictures']} held-out pictures: top-1 {metrics[f'{split}_top1']:.1%}, "
-        f"top-5 {metrics[f'{split}_top5']:.1%}\n\nLook at   {folder}/report.html\n"
-        f"Next      inception predict {folder} PICTURE…"
+        f"\nOn {metrics[f'{split}_pictures']} held-out pictures: top-1 {metrics[f'{split}_top1']:.1%}{top5}\n\n"
+        f"Look at   {place}/report.html\n"
+        f"Next      inception predict {place} PICTURE…"
     )
 
 
@@ -231,8 +236,10 @@ def predict(
     """Name pictures. A bad one gets a row with its error, and exit code 65 at the end."""
     from torchinception.classifier import load
     from torchinception.devices import resolve_device
-    from torchinception.prediction import find_pictures, predict_files, write_csv
+    from torchinception.prediction import check_csv, find_pictures, predict_files, write_csv
 
+    if csv:
+        check_csv(csv)
     files = find_pictures(paths)
     rows, bad = [], 0
     with Screen() as screen:
@@ -240,12 +247,12 @@ def predict(
             screen.progress("Predicting", done, len(files))
             bad += row.prediction is None
             rows.append(row)
+            if as_json:
+                named = [{"class": name, "probability": p} for name, p in row.best]
+                found = dict(error=row.error) if row.error else dict(predictions=named)
+                typer.echo(json.dumps(dict(path=str(row.path)) | found))
     if csv:
         write_csv(csv, rows)
-    for row in rows if as_json else ():
-        named = [{"class": name, "probability": p} for name, p in row.best]
-        found = dict(error=row.error) if row.error else dict(predictions=named)
-        typer.echo(json.dumps(dict(path=str(row.path)) | found))
     if not as_json and not csv:
         texts = ((r.path, r.error or "  ".join(f"{name} {p:.1%}" for name, p in r.best)) for r in rows)
         print_table("", ("picture", "named"), texts)
@@ -286,6 +293,8 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001, the last door
         if debug:
             traceback.print_exc()
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO):
+            error = SaveError(f"cannot write the output: {error.strerror}")
         known = isinstance(error, InceptionError)
         text = str(error) if known else f"internal error: {error!r}; --debug shows where, please report it"
         err.print(f"error: {text}" if known else text)

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Self
 
 from rich.console import Console
@@ -11,6 +12,8 @@ from rich.table import Table
 
 from torchinception.progress import Listener
 
+if sys.stdout is None:  # closed by the shell
+    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115, for the life of the process
 WIDE = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160  # columns of a table that goes into a pipe
 out = Console(highlight=False, markup=False, soft_wrap=True, width=WIDE)
 err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)

@@ -101,6 +101,8 @@ class Inception(nn.Module):
         Raises:
             UsageError: the size that is needed.
         """
+        if x.ndim != 4 or x.shape[1] != self.channels:
+            raise UsageError(f"{self.name} takes pictures (N, {self.channels}, H, W), not {tuple(x.shape)}")
         height, width = x.shape[-2:]
         if min(height, width) < self.min_size:
             raise UsageError(f"{self.name} needs pictures of at least {self.min_size} px a side, not {height}x{width}")

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from torchinception.classifier import Classifier, Prediction
 from torchinception.data.images import load_image
-from torchinception.errors import DataError, ImageError, MissingInputError
+from torchinception.errors import DataError, ImageError, MissingInputError, UsageError
 from torchinception.files import write_atomically
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"}
@@ -86,6 +86,16 @@ def _cut(model: Classifier, path: Path) -> tuple[Path, Tensor | str]:
         return path, model.preprocess.cut(load_image(path))
     except ImageError as error:
         return path, f"{error.reason}; {error.advice}"
+
+
+def check_csv(path: str | Path) -> None:
+    """Refuse to write a table over a file that is none.
+
+    Raises:
+        UsageError: the file exists and is not named .csv.
+    """
+    if Path(path).exists() and Path(path).suffix.lower() != ".csv":
+        raise UsageError(f"{path} exists and is no .csv file; choose another name for the table")
 
 
 def write_csv(path: str | Path, rows: Iterable[Row]) -> None:

@@ -49,6 +49,8 @@ def load_image(source: Source) -> Picture:
             raise ImageError(
                 name, "unreadable", f"{getattr(error, 'strerror', None) or error}; check its permissions"
             ) from error
+    if not isinstance(source, bytes):
+        raise ImageError(name, "not a picture", "give a path, bytes, a PIL image or a uint8 array")
     if not source:
         raise ImageError(name, "empty", "remove it or copy it again")
     try:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 import torch
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
 from torch import Tensor
 
 from torchinception.data.images import Picture
@@ -64,6 +64,13 @@ class Augment(BaseModel):
     area: tuple[Fraction, Fraction] = (0.08, 1.0)
     aspect: tuple[Ratio, Ratio] = (3 / 4, 4 / 3)
     flip: float = Field(0.5, ge=0, le=1)
+
+    @field_validator("area", "aspect")
+    @classmethod
+    def _rises(cls, span: tuple[float, float]) -> tuple[float, float]:
+        if span[0] > span[1]:
+            raise ValueError("the first must not be above the second")
+        return span
 
     def cut(self, picture: Picture, size: int, random: Random) -> Tensor:
         """RGB uint8 (H, W, 3) -> uint8 (3, size, size), by draws from `random` alone."""

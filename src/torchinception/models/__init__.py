@@ -82,8 +82,8 @@ def create(
     """
     spec = find_spec(name)
     classes = spec.classes if classes is None else classes
-    if classes < 1 or channels < 1:
-        raise UsageError(f"{name} needs at least one class and one channel, not {classes} and {channels}")
+    if not all(isinstance(count, int) and count >= 1 for count in (classes, channels)):
+        raise UsageError(f"{name} needs whole numbers of classes and channels from 1, not {classes!r} and {channels!r}")
     return build(name, spec, classes, aux=aux, channels=channels, bn_eps=bn_eps, initialize=initialize)
 
 

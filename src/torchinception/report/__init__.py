@@ -13,6 +13,7 @@ import numpy.typing as npt
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from torchinception.files import write_atomically
@@ -67,6 +68,7 @@ def _curves(history: Sequence[Mapping[str, float]]) -> Markup:
         (("loss", "Loss"), ("top1", "Accuracy"), ("learning_rate", "Learning rate")), 1
     ):
         axes = figure.add_subplot(1, 3, place, title=label, xlabel="epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         for key, style in ((f"train_{name}", "C0-"), (f"val_{name}", "C1-"), (name, "C2-")):
             if key in history[0]:
                 axes.plot(epochs, [row[key] for row in history], style, marker=".", label=key.split("_")[0])

@@ -43,8 +43,8 @@ class Recipe(BaseModel):
     model_config = FROZEN
 
     network: str | None = None
-    size: PositiveInt | None = None
-    crop: float | None = Field(None, gt=0, le=1)
+    size: int | None = Field(None, ge=1, le=4096)
+    crop: float | None = Field(None, ge=0.05, le=1)
     epochs: PositiveInt | None = None
     batch: PositiveInt | None = None
     seed: NonNegativeInt = 0
@@ -99,7 +99,10 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
         if not equals or not key.strip():
             raise UsageError(f"--set {pair}: expected KEY=VALUE, as --set optimizer.lr=0.05")
         try:
-            settings[key.strip()] = tomllib.loads(f"value = {value}")["value"]
+            table = tomllib.loads(f"value = {value}")
+            if table.keys() != {"value"}:
+                raise UsageError(f"--set {pair!r}: one value only; repeat --set for another")
+            settings[key.strip()] = table["value"]
         except tomllib.TOMLDecodeError:
             settings[key.strip()] = value.strip()
     return settings

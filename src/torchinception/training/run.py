@@ -74,7 +74,7 @@ def train(
         settings: recipe values by dotted key, as `{"epochs": 5, "optimizer.lr": 0.05}`.
         out: the run folder; default: `runs/<name of data>`.
         resume: go on from the run's last checkpoint.
-        overwrite: remove an earlier run in `out` first (its own files only).
+        overwrite: begin anew in the folder of an earlier run; its model stays until there is a new one.
         workers: processes that read pictures; results do not depend on it. Default: by picture size.
         device: `auto`, `cpu`, `cuda`, `cuda:N`, `mps`.
         checkpoint_every: steps between checkpoints; one is saved at each epoch's end anyway.
@@ -95,18 +95,19 @@ def train(
         raise UsageError(f"checkpoints need at least 1 step between, workers at least 0: {checkpoint_every}, {workers}")
     on = resolve_device(device)
     check_out(out, data, resume=resume, overwrite=overwrite)
-    if resume and (out / "metrics.json").exists():
+    if resume and (out / "metrics.json").exists() and (out / "model.safetensors").exists():
         listener.say(f"{out} is finished already; use --overwrite to train anew")
         return load(out, on)
-    folder = scan(data, listener)
-    splits = folder.for_training()
     own = out / "recipe.toml"
     begun = resume and own.exists()
-    resolved = choose(load_recipe(recipe or (own if begun else "default"), settings), folder, splits, on, listener)
+    wanted = load_recipe(recipe or (own if begun else "default"), settings)
+    folder = scan(data, listener)
+    splits = folder.for_training()
+    resolved = choose(wanted, folder, splits, on, listener)
     if begun:
         _check_unchanged(out, load_recipe(own), resolved)
     if overwrite:
-        _remove_run(out)
+        _forget_progress(out)
     for leftover in (path for name in RUN_FILES for path in (*out.glob(f".{name}.*.tmp"), *out.glob(f"{name}/.*.tmp"))):
         leftover.unlink(missing_ok=True)  # of a save that was killed
     write_atomically(own, to_toml(resolved))
@@ -265,9 +266,9 @@ def check_out(out: Path, data: Path, *, resume: bool, overwrite: bool) -> None:
         raise UsageError(f"{data} lies where a run in {out} would put its own files; choose another --out")
     if resume and overwrite:
         raise UsageError("--resume goes on with a run, --overwrite removes it; choose one")
+    mine = (out / "recipe.toml").exists()
     if resume and not out.is_dir():
         raise MissingInputError(f"no run at {out} to resume; leave --resume out to begin one")
-    mine = (out / "recipe.toml").exists()
     others = out.exists() and (not out.is_dir() or any(p.resolve() != data.resolve() for p in out.iterdir()))
     if others and not mine:
         raise UsageError(f"{out} exists and is not a run folder; choose another --out")
@@ -277,8 +278,9 @@ def check_out(out: Path, data: Path, *, resume: bool, overwrite: bool) -> None:
         )
 
 
-def _remove_run(out: Path) -> None:
-    for path in (out / name for name in reversed(RUN_FILES)):  # recipe.toml, which marks a run, goes last
+def _forget_progress(out: Path) -> None:
+    """Remove what an earlier run got to; its model and report stay until there are new ones."""
+    for path in (out / name for name in ("metrics.json", "metrics.csv", "checkpoints")):
         try:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
         except OSError as error:
