@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import pkgutil
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -97,3 +98,8 @@ def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
 
 def test_neighbours_with_the_same_children_are_frozen_together() -> None:
     assert braces(tree(["a.0.w", "a.0.b", "a.1.w", "a.1.b", "c.w"])) == ["a.{0,1}.{w,b}", "c.w"]
+
+
+def test_the_readme_shows_a_real_run() -> None:
+    text = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    assert re.search(r"On 1000 pictures it never saw: top-1 8[4-9]\.\d%", text)
