@@ -79,11 +79,11 @@ def test_the_demos_next_commands_work(demonstration: tuple[Result, Path], incept
 
 def test_the_demo_replaces_an_earlier_one(inception: Inception, tmp_path: Path) -> None:
     first = inception("demo", "--out", tmp_path / "demo", at=(SIXTH_STEP,))
-    (tmp_path / "demo" / "model.safetensors").write_text("old")
+    (tmp_path / "demo" / "metrics.json").write_text("{}")  # what marks a finished run
     second = inception("demo", "--out", tmp_path / "demo", at=(SIXTH_STEP,))
     for result in (first, second):
         assert (result.code, "stopped by SIGTERM after step 6" in result.err) == (143, True), result.err
-    assert not (tmp_path / "demo" / "model.safetensors").exists()
+    assert not (tmp_path / "demo" / "metrics.json").exists()
 
 
 def test_the_demo_replaces_one_that_was_killed_while_it_wrote_its_pictures(
