@@ -19,7 +19,9 @@ from functools import partial
 
 from torchinception.layers import Layer, avg_pool, chain, concat, conv, max_pool, project, residual
 from torchinception.models.inception_v3 import auxiliary
-from torchinception.models.inception_v4 import reduction_a, stem
+from torchinception.models.inception_v3 import stem as v3_stem
+from torchinception.models.inception_v4 import reduction_a
+from torchinception.models.inception_v4 import stem as v4_stem
 from torchinception.models.initialization import glorot_uniform
 from torchinception.models.spec import Spec
 from torchinception.network import UNBOUNDED
@@ -64,25 +66,13 @@ def times(count: int, block: Layer) -> Layer:
     return chain(*[block] * count)
 
 
-def plain_stem() -> dict[str, Layer]:
-    """What v1 (figure 14) and the released v2 begin with; on the right the output at 299 px."""
-    return dict(
-        conv_1a=conv(32, 3, stride=2, pad=0),  #   32 x 149 x 149
-        conv_2a=conv(32, 3, pad=0),  #   32 x 147 x 147
-        conv_2b=conv(64, 3),  #   64 x 147 x 147
-        pool_3a=max_pool(3, stride=2, pad=0),  #   64 x  73 x  73
-        conv_3b=conv(80),  #   80 x  73 x  73
-        conv_4a=conv(192, 3, pad=0),  #  192 x  71 x  71
-    )
-
-
 _35, _17, _8 = (
     partial(block_35, c=48, d=64),
     partial(block_17, c1=192, c=128, d=160, e=192),
     partial(block_8, c=224, d=256),
 )
 
-V1 = plain_stem() | dict(
+V1 = v3_stem() | dict(
     conv_4b=conv(256, 3, stride=2, pad=0),  #  256 x  35 x  35
     block_35=times(5, block_35(256, 32, 32)),  #  256 x  35 x  35
     mixed_6a=reduction_a(192, 192, 256, 384),  #  896 x  17 x  17
@@ -91,7 +81,7 @@ V1 = plain_stem() | dict(
     block_8=times(5, block_8(1792, 192, 192)),  # 1792 x   8 x   8
     block_8_last=block_8(1792, 192, 192, scale=1.0, relu=False),
 )
-V2 = plain_stem() | dict(
+V2 = v3_stem() | dict(
     pool_5a=max_pool(3, stride=2, pad=0),  #  192 x  35 x  35
     mixed_5b=concat(  #  320 x  35 x  35
         [conv(96)], [conv(48), conv(64, 5)], [conv(64), conv(96, 3), conv(96, 3)], [avg_pool(), conv(64)]
@@ -104,7 +94,7 @@ V2 = plain_stem() | dict(
     block_8_last=_8(2080, scale=1.0, relu=False),
     conv_7b=conv(1536),  # 1536 x   8 x   8
 )
-V2_PAPER = stem() | dict(
+V2_PAPER = v4_stem() | dict(
     block_35=times(5, _35(384)),  #  384 x  35 x  35
     mixed_6a=reduction_a(256, 256, 384, 384),  # 1152 x  17 x  17
     block_17=times(10, _17(1152)),  # 1152 x  17 x  17

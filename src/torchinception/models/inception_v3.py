@@ -70,8 +70,8 @@ def block_c(pool: Layer) -> Layer:
     return concat([conv(320)], [conv(384), spread()], [conv(448), conv(384, 3), spread()], [pool, conv(192)])
 
 
-def stages(average: Layer, last_pool: Layer) -> dict[str, Layer]:
-    """The released network, by TF-slim's names; on the right the output at 299 px."""
+def stem() -> dict[str, Layer]:
+    """The released network's first layers, which the residual networks share; on the right the output at 299 px."""
     return dict(
         conv_1a=conv(32, 3, stride=2, pad=0),  #   32 x 149 x 149
         conv_2a=conv(32, 3, pad=0),  #   32 x 147 x 147
@@ -79,6 +79,12 @@ def stages(average: Layer, last_pool: Layer) -> dict[str, Layer]:
         pool_3a=max_pool(3, stride=2, pad=0),  #   64 x  73 x  73
         conv_3b=conv(80),  #   80 x  73 x  73
         conv_4a=conv(192, 3, pad=0),  #  192 x  71 x  71
+    )
+
+
+def stages(average: Layer, last_pool: Layer) -> dict[str, Layer]:
+    """The released network, by TF-slim's names; on the right the output at 299 px."""
+    return stem() | dict(
         pool_5a=max_pool(3, stride=2, pad=0),  #  192 x  35 x  35
         mixed_5b=block_a(average, 32),  #  256 x  35 x  35
         mixed_5c=block_a(average, 64),  #  288 x  35 x  35
@@ -96,11 +102,7 @@ def stages(average: Layer, last_pool: Layer) -> dict[str, Layer]:
 
 def table_1() -> dict[str, Layer]:
     """Table 1 of the paper, literally: its convolutions ahead of the blocks, and the released blocks."""
-    head = dict(
-        conv_1a=conv(32, 3, stride=2, pad=0),  #   32 x 149 x 149
-        conv_2a=conv(32, 3, pad=0),  #   32 x 147 x 147
-        conv_2b=conv(64, 3),  #   64 x 147 x 147
-        pool_3a=max_pool(3, stride=2, pad=0),  #   64 x  73 x  73
+    head = stem() | dict(
         conv_3b=conv(80, 3, pad=0),  #   80 x  71 x  71
         conv_4a=conv(192, 3, stride=2, pad=0),  #  192 x  35 x  35
         conv_5a=conv(288, 3),  #  288 x  35 x  35
