@@ -24,6 +24,7 @@ Differs:
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from torchinception.layers import (
@@ -120,17 +121,13 @@ GOOGLENET = Spec(
     aux_weight=0.3,
     aux_sizes=range(223, 271),
 )
-GOOGLENET_BN = Spec(
+GOOGLENET_BN = replace(
+    GOOGLENET,
     what="GoogLeNet's filters with batch norm: trains from scratch on few pictures",
     paper="arXiv:1409.4842 with batch norm of arXiv:1502.03167",
     stages=table_1(conv, reduced(conv)),
     initialize=he_truncated,
-    size=224,
-    min_size=31,
-    dropout=0.4,
     aux=on_4a_and_4d(auxiliary(conv, FIVE_BY_FIVE)),
-    aux_weight=0.3,
-    aux_sizes=range(223, 271),
 )
 GOOGLENET_TORCH = Spec(
     what="torchvision's port of GoogLeNet, for its weights: batch norm, 3x3 for 5x5",

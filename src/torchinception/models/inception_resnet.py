@@ -15,6 +15,7 @@ Differs:
     - The auxiliary head of v2 is TF-slim's: as Inception-v3's, on the last 17x17 stage.
 """
 
+from dataclasses import replace
 from functools import partial
 
 from torchinception.layers import Layer, avg_pool, chain, concat, conv, max_pool, project, residual
@@ -123,12 +124,9 @@ INCEPTION_RESNET_V2 = Spec(
     aux_weight=0.4,
     aux_sizes=range(299, UNBOUNDED),
 )
-INCEPTION_RESNET_V2_PAPER = Spec(
+INCEPTION_RESNET_V2_PAPER = replace(
+    INCEPTION_RESNET_V1,
     what="Inception-ResNet-v2 as the paper draws it",
     paper="arXiv:1602.07261, figures 15 to 19",
     stages=V2_PAPER,
-    initialize=glorot_uniform,
-    size=299,
-    min_size=75,
-    dropout=0.2,
 )
