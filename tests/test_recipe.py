@@ -23,6 +23,8 @@ UNUSUAL = {
     "augment.area": [1 / 3, 1],
     "optimizer.lr": 1e-9,
     "optimizer.nesterov": False,
+    "loss.class_weights": {"ankle boot": 2.0, "bag": 0.5},
+    "mix.cutmix": 0.5,
 }
 
 
@@ -122,7 +124,19 @@ def test_an_unknown_key_is_refused_with_the_nearest(key: str, told: str) -> None
         ("optimizer.lr", float("inf")),
         ("optimizer.momentum", 1),
         ("optimizer.weight_decay", -1e-4),
-        ("optimizer.warmup", 1),
+        ("optimizer.clip_norm", -1),
+        ("optimizer.name", "adam"),
+        ("optimizer.eps", 0),
+        ("schedule.name", "linear"),
+        ("schedule.warmup_epochs", -1),
+        ("schedule.every_epochs", 0),
+        ("schedule.factor", 1.1),
+        ("average.decay", 1),
+        ("mix.mixup", -0.2),
+        ("accumulate", 0),
+        ("sampler", "random"),
+        ("loss.class_weights", "inverse"),
+        ("loss.class_weights", {"bag": 0}),
         ("optimizer", "adam"),
     ],
 )

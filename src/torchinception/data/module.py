@@ -52,10 +52,13 @@ class Pictures(Dataset[tuple[Tensor, int]]):
 
 
 class KeyedSampler(Sampler[Key]):
-    """Yields (epoch, index): shuffled by (seed, epoch), or in order; `start` skips into the first epoch."""
+    """Yields (epoch, index): shuffled by (seed, epoch), or in order; `start` skips into the first epoch.
 
-    def __init__(self, count: int, seed: int, *, shuffle: bool) -> None:
-        self.count, self.seed, self.shuffle = count, seed, shuffle
+    With `weights` (count,) indices are drawn in proportion to them, again and again, instead of shuffled.
+    """
+
+    def __init__(self, count: int, seed: int, *, shuffle: bool, weights: Tensor | None = None) -> None:
+        self.count, self.seed, self.shuffle, self.weights = count, seed, shuffle, weights
         self.epoch = self.start = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -69,7 +72,10 @@ class KeyedSampler(Sampler[Key]):
         order = torch.arange(self.count)
         if self.shuffle:
             generator = torch.Generator().manual_seed(keyed_seed(self.seed, self.epoch))
-            order = torch.randperm(self.count, generator=generator)
+            if self.weights is None:
+                order = torch.randperm(self.count, generator=generator)
+            else:
+                order = _draw(self.weights, self.count, generator)
         start, self.start = self.start, 0
         yield from ((self.epoch, int(index)) for index in order[start:])
 
@@ -79,12 +85,21 @@ class ResumableLoader(DataLoader[tuple[Tensor, int]]):
 
     sampler: KeyedSampler
 
-    def __init__(self, pictures: Pictures, batch: int, workers: int, *, train: bool, pin: bool = False) -> None:
+    def __init__(
+        self,
+        pictures: Pictures,
+        batch: int,
+        workers: int,
+        *,
+        train: bool,
+        pin: bool = False,
+        weights: Tensor | None = None,
+    ) -> None:
         self._done = self._skip = 0
         super().__init__(
             pictures,
             batch,
-            sampler=KeyedSampler(len(pictures), pictures.seed, shuffle=train),
+            sampler=KeyedSampler(len(pictures), pictures.seed, shuffle=train, weights=weights),
             num_workers=workers,
             persistent_workers=workers > 0,
             drop_last=train,  # batch norm cannot train on a last batch of one
@@ -112,6 +127,20 @@ class ResumableLoader(DataLoader[tuple[Tensor, int]]):
         self._skip, self.sampler.epoch = state["done"], state["epoch"]
 
 
+def _balance(labels: list[int]) -> Tensor:
+    """A weight for each picture, such that each class is drawn equally often."""
+    counts = torch.bincount(torch.tensor(labels))
+    return 1 / counts[labels].double()
+
+
+def _draw(weights: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """`count` indices with replacement; torch's own multinomial takes no more than 2**24 weights."""
+    edges = weights.double().cumsum(0)
+    return torch.searchsorted(
+        edges, torch.rand(count, dtype=torch.float64, generator=generator) * edges[-1], right=True
+    )
+
+
 def _leave_signals(_worker: int) -> None:
     """Signals to the whole group, as Ctrl-C, are for the parent alone: it saves, and then ends its workers."""
     if hasattr(os, "setpgrp"):  # not on Windows
@@ -132,10 +161,12 @@ class PicturesModule(LightningDataModule):
         seed: int = 0,
         workers: int = 0,
         pin: bool = False,
+        balanced: bool = False,
     ) -> None:
         super().__init__()
         train = Pictures(splits["train"], preprocess, augment, seed)
-        self.train_loader = ResumableLoader(train, batch, workers, train=True, pin=pin)
+        weights = _balance([sample.label for sample in splits["train"]]) if balanced else None
+        self.train_loader = ResumableLoader(train, batch, workers, train=True, pin=pin, weights=weights)
         val = Pictures(splits["val"], preprocess, None, seed)
         self.val_loader = ResumableLoader(val, batch, workers, train=False)
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from torchinception.data.module import ResumableLoader
@@ -76,16 +77,17 @@ class Recorder(Callback):
     ) -> None:
         self.checkpoint, self.table = out / "checkpoints" / "last.ckpt", out / "metrics.csv"
         self.steps, self.every, self.validation, self.listener = steps, every, validation, listener
-        self.device = device
+        self.device, self.look = device, 1 if device.type == "cpu" else 20  # steps between looks at the loss
         self.rows: list[dict[str, float]] = []
         self.seconds = 0.0  # of the whole run, earlier parts included
-        self.loss, self.correct, self.batches, self.pictures = 0.0, 0, 0, 0  # of this epoch
+        self.sums: dict[str, Tensor] = {}  # of this epoch: losses times pictures, right answers
+        self.batches, self.pictures = 0, 0  # of this epoch
         self._signum, self._now = 0, 0.0
         self._random: dict[str, Any] | None = None
 
     def state_dict(self) -> dict[str, Any]:
         """The record and torch's random state, for a checkpoint."""
-        keys = ("rows", "seconds", "loss", "correct", "batches", "pictures")
+        keys = ("rows", "seconds", "sums", "batches", "pictures")
         return {key: getattr(self, key) for key in keys} | dict(_random=random_state(self.device))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -111,30 +113,49 @@ class Recorder(Callback):
     ) -> None:
         """Count and tell; save if it is time; stop if a signal asked to."""
         self.batches += 1
-        self.pictures += len(batch[1])
-        self.loss += float(outputs["loss"]) * len(batch[1])
-        self.correct += int(outputs["correct"])
-        if not math.isfinite(self.loss):
-            raise DataError(
-                f"the loss is not finite at step {trainer.global_step}; lower optimizer.lr and use --overwrite, or "
-                "look at the pictures; nothing was saved since the last checkpoint"
-            )
-        self._tick()
-        step = trainer.global_step
-        self.listener.progress(
-            "Training",
-            step,
-            self.steps,
-            loss=self.loss / self.pictures,
-            accuracy=self.correct / self.pictures,
-            images_per_second=step * len(batch[1]) / self.seconds,
-        )
+        count = len(batch[1])
+        self.pictures += count
+        self._add("loss", outputs["loss"].detach() * trainer.accumulate_grad_batches * count)
+        for head, loss in outputs["losses"].items():
+            self._add(f"loss_{head}", loss * count)
+            self._add(f"top1_{head}", outputs["correct"][head])
         last = index + 1 == trainer.num_training_batches
-        if last or self._signum or step % self.every == 0:
+        if not (last or self.batches % trainer.accumulate_grad_batches == 0):
+            return  # gradients of half a step are in no checkpoint
+        step = trainer.global_step
+        saving = last or bool(self._signum) or step % self.every == 0
+        if saving or step % self.look == 0:
+            self._look(trainer, step, count)
+        if saving:
             trainer.save_checkpoint(self.checkpoint)
         self._stop_if_asked(step)
         if last:
             self._close_epoch(trainer, module)
+
+    def _add(self, name: str, value: Tensor) -> None:
+        before = self.sums.get(
+            name, torch.zeros((), dtype=torch.float32 if value.device.type == "mps" else torch.float64)
+        )
+        self.sums[name] = before.to(value.device) + value
+
+    def _look(self, trainer: Trainer, step: int, count: int) -> None:
+        """Read the sums, for which a GPU has to be waited for; stop a run that has diverged before it is saved."""
+        loss, correct = float(self.sums["loss"]), float(self.sums["top1_main"])
+        if not math.isfinite(loss):
+            rate = trainer.optimizers[0].param_groups[0]["lr"]
+            raise DataError(
+                f"the loss is not finite at step {step}, learning rate {rate:.3g}; lower optimizer.lr and use "
+                "--overwrite, or look at the pictures; nothing was saved since the last checkpoint"
+            )
+        self._tick()
+        self.listener.progress(
+            "Training",
+            step,
+            self.steps,
+            loss=loss / self.pictures,
+            accuracy=correct / self.pictures,
+            images_per_second=step * count * trainer.accumulate_grad_batches / self.seconds,
+        )
 
     def _close_epoch(self, trainer: Trainer, module: LightningModule) -> None:
         loss, correct, seen = 0.0, 0, 0
@@ -149,19 +170,22 @@ class Recorder(Callback):
                 seen += len(labels)
         module.train()
         self._tick()
+        means = {name: float(total) / self.pictures for name, total in self.sums.items()}
+        heads = {f"train_{name}": mean for name, mean in means.items() if name not in ("loss", "top1_main")}
         self.rows.append(
             dict(
                 epoch=len(self.rows) + 1,
                 step=trainer.global_step,
                 learning_rate=trainer.optimizers[0].param_groups[0]["lr"],
-                train_loss=self.loss / self.pictures,
-                train_top1=self.correct / self.pictures,
+                train_loss=means["loss"],
+                train_top1=means["top1_main"],
                 val_loss=loss / seen,
                 val_top1=correct / seen,
                 seconds=self.seconds,
+                **(heads if len(heads) > 1 else {}),  # each head's share, if there is more than one head
             )
         )
-        self.loss, self.correct, self.batches, self.pictures = 0.0, 0, 0, 0
+        self.sums, self.batches, self.pictures = {}, 0, 0
         text = io.StringIO()
         writer = csv.DictWriter(text, list(self.rows[0]), lineterminator="\n")
         writer.writeheader()

@@ -1,51 +1,84 @@
-"""What Lightning drives: the losses, the optimizer and its schedule."""
+"""What Lightning drives: one network with its losses, optimizer, schedule and average."""
 
-import math
+from random import Random
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import Tensor
 
+from torchinception.data.module import keyed_seed
 from torchinception.data.transforms import Preprocess
 from torchinception.errors import DataError
 from torchinception.models import Inception
-from torchinception.training.recipe import Optimizer, Recipe
+from torchinception.training.average import RunningAverage
+from torchinception.training.loss import head_losses, mix, total_loss
+from torchinception.training.optimizer import build_optimizer
+from torchinception.training.recipe import Recipe
+from torchinception.training.schedule import rate
 
 
 class Training(LightningModule):
-    """One network in training: `loss = main + aux_weight * sum of the auxiliary heads' losses`.
+    """One network in training.
 
     Args:
         steps: optimizer steps of the whole run, counted by the caller. (Lightning's own estimate sets
             up the loader before its state is restored, and so loses it without a word.)
         data: fingerprint of the pictures; a checkpoint goes on with no others.
+        class_weights: float32 (classes,), or None.
     """
 
-    def __init__(self, net: Inception, preprocess: Preprocess, recipe: Recipe, steps: int, data: str) -> None:
+    class_weights: Tensor | None
+
+    def __init__(
+        self,
+        net: Inception,
+        preprocess: Preprocess,
+        recipe: Recipe,
+        steps: int,
+        data: str,
+        class_weights: Tensor | None = None,
+    ) -> None:
         super().__init__()
         self.net, self.preprocess, self.recipe, self.steps, self.data = net, preprocess, recipe, steps, data
+        self.average = RunningAverage(net, recipe.average) if recipe.average.name != "none" else None
+        self.register_buffer("class_weights", class_weights, persistent=False)
 
-    def loss(self, pictures: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss to minimize and the main logits, of uint8 (N, 3, size, size) and labels (N,)."""
-        logits, opinions = self.net(self.preprocess.normalize(pictures), aux=True)
-        smoothing, weight = self.recipe.loss.label_smoothing, self.recipe.loss.aux_weight or 0.0
-        total = cross_entropy(logits, labels, label_smoothing=smoothing)
-        for opinion in opinions.values():
-            total = total + weight * cross_entropy(opinion, labels, label_smoothing=smoothing)
-        return total, logits
+    def losses(self, pictures: Tensor, target: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Each head's loss and logits (N, classes), the classifier's under `main`.
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> dict[str, Tensor]:
-        """One step; the number of right answers goes along for the record."""
-        pictures, labels = batch
-        loss, logits = self.loss(pictures, labels)
-        return dict(loss=loss, correct=(logits.argmax(1) == labels).sum())
+        Takes normalized pictures (N, 3, size, size), and labels (N,) or probabilities (N, classes).
+        """
+        main, opinions = self.net(pictures, aux=True)
+        logits = {"main": main, **opinions}
+        return head_losses(logits, target, self.recipe.loss, self.class_weights), logits
+
+    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> dict[str, Any]:
+        """One step; each head's loss and number of right answers go along for the record."""
+        labels = batch[1]
+        random = Random(keyed_seed(self.recipe.seed, 1, self.current_epoch, index))  # 1: apart from pictures' keys
+        classes = self.net.classifier.out_features
+        pictures, target = mix(self.preprocess.normalize(batch[0]), labels, classes, self.recipe.mix, random)
+        losses, logits = self.losses(pictures, target)
+        correct = {name: (values.argmax(1) == labels).sum() for name, values in logits.items()}
+        detached = {name: loss.detach() for name, loss in losses.items()}
+        return dict(loss=total_loss(losses, self.recipe.loss), losses=detached, correct=correct)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Logits (N, classes) of uint8 (N, 3, size, size), without the auxiliary heads."""
-        logits: Tensor = self.net(self.preprocess.normalize(pictures))
+        """Logits (N, classes) of uint8 (N, 3, size, size): of the average if there is one, without auxiliary heads."""
+        logits: Tensor = self.best(self.preprocess.normalize(pictures))
         return logits
+
+    @property
+    def best(self) -> Inception:
+        """The network that the run is for: the running average, or the network itself."""
+        return self.average.net if self.average else self.net
+
+    def optimizer_step(self, *arguments: Any, **options: Any) -> None:
+        """A step, and the average after it."""
+        super().optimizer_step(*arguments, **options)
+        if self.average:
+            self.average.update(self.net)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Note which pictures these weights come from."""
@@ -57,30 +90,8 @@ class Training(LightningModule):
             raise DataError("the pictures have changed since the run began; restore them, or use another --out")
 
     def configure_optimizers(self) -> Any:
-        """Stochastic gradient descent with a schedule per step."""
-        settings = self.recipe.optimizer
-        optimizer = torch.optim.SGD(
-            decay_groups(self.net, settings.weight_decay),
-            settings.lr,
-            settings.momentum,
-            nesterov=settings.nesterov and settings.momentum > 0,
-        )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, self.steps, settings))
-        return dict(optimizer=optimizer, lr_scheduler=dict(scheduler=schedule, interval="step"))
-
-
-def rate(step: int, steps: int, settings: Optimizer) -> float:
-    """Fraction of the learning rate at a step: a straight rise over `warmup` of all steps, then a cosine to 0."""
-    rise = settings.warmup * steps
-    if step < rise:
-        return (step + 1) / (rise + 1)
-    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
-
-
-def decay_groups(net: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Parameters for an optimizer: weight decay on weights, none on biases and batch norm."""
-    parameters = list(net.parameters())
-    return [
-        dict(params=[p for p in parameters if p.ndim > 1], weight_decay=weight_decay),
-        dict(params=[p for p in parameters if p.ndim <= 1], weight_decay=0.0),
-    ]
+        """The recipe's optimizer, with its schedule per step."""
+        optimizer = build_optimizer(self.net, self.recipe.optimizer)
+        epochs, schedule = self.recipe.epochs or 1, self.recipe.schedule
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, self.steps, epochs, schedule))
+        return dict(optimizer=optimizer, lr_scheduler=dict(scheduler=scheduler, interval="step"))

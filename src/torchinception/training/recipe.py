@@ -6,35 +6,86 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+)
 
 from torchinception.data.transforms import Augment
 from torchinception.errors import MissingInputError, UsageError
 
 FROZEN = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+FOLDER = resources.files("torchinception") / "recipes"
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Loss(BaseModel):
-    """Cross-entropy of the classifier plus `aux_weight` times that of each auxiliary head, labels smoothed in all."""
+    """Cross-entropy of the classifier plus `aux_weight` times that of each auxiliary head; targets alike in all.
+
+    With label smoothing e the target is (1 - e) times the label plus e / K for each of K classes
+    (arXiv:1512.00567, section 7). Class weights multiply the terms of their classes: `balanced` is in
+    inverse proportion to the number of training pictures, with a mean of 1 over the pictures.
+    """
 
     model_config = FROZEN
 
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     aux_weight: NonNegativeFloat | None = None  # None: as published, where the picture size allows; 0: no heads
+    class_weights: Literal["none", "balanced"] | dict[str, PositiveFloat] = "none"
 
 
-class Optimizer(BaseModel):
-    """Stochastic gradient descent; weight decay spares biases and batch norm."""
+class Mix(BaseModel):
+    """Pictures blended in pairs, and their labels with them; 0 is off. With both, each step takes one of the two."""
 
     model_config = FROZEN
 
+    mixup: NonNegativeFloat = 0.0  # alpha of arXiv:1710.09412: all pixels, weighted
+    cutmix: NonNegativeFloat = 0.0  # alpha of arXiv:1905.04899: a rectangle, by its area
+
+
+class Optimizer(BaseModel):
+    """How weights follow gradients; weight decay spares biases and batch norm."""
+
+    model_config = FROZEN
+
+    name: Literal["sgd", "rmsprop", "adamw"] = "sgd"
     lr: float = Field(0.1, gt=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
-    nesterov: bool = True
+    momentum: float = Field(0.9, ge=0, lt=1)  # sgd, rmsprop
+    nesterov: bool = True  # sgd
+    decay: float = Field(0.9, ge=0, lt=1)  # rmsprop: of the running square
+    betas: tuple[Beta, Beta] = (0.9, 0.999)  # adamw
+    eps: PositiveFloat = 1e-8  # rmsprop, adamw
     weight_decay: NonNegativeFloat = 5e-4
-    warmup: float = Field(0.1, ge=0, lt=1)  # fraction of all steps in which the rate rises; then a cosine to 0
+    clip_norm: NonNegativeFloat = 0.0  # longest gradient, all parameters together; 0: as it is
+
+
+class Schedule(BaseModel):
+    """The learning rate from step to step, in epochs; see `training.schedule`."""
+
+    model_config = FROZEN
+
+    name: Literal["cosine", "step", "polynomial", "one-cycle", "constant"] = "cosine"
+    warmup_epochs: NonNegativeFloat = 0.0  # a straight rise first; at most half of the run
+    every_epochs: PositiveFloat = 2.0  # step
+    factor: float = Field(0.94, gt=0, le=1)  # step
+    power: PositiveFloat = 0.5  # polynomial
+
+
+class Average(BaseModel):
+    """A running average of the weights, which is what the run's model then holds; see `training.average`."""
+
+    model_config = FROZEN
+
+    name: Literal["none", "ema", "polyak"] = "none"
+    decay: float = Field(0.9999, ge=0, lt=1)  # ema
 
 
 class Recipe(BaseModel):
@@ -49,9 +100,24 @@ class Recipe(BaseModel):
     batch: PositiveInt | None = None
     seed: NonNegativeInt = 0
     precision: str = "auto"  # fp32, bf16, fp16, or by the device
+    accumulate: PositiveInt = 1  # batches a step; batch norm sees each by itself
+    sampler: Literal["shuffled", "balanced"] = "shuffled"  # balanced: classes drawn equally often
     augment: Augment = Augment()
+    mix: Mix = Mix()
     loss: Loss = Loss()
     optimizer: Optimizer = Optimizer()
+    schedule: Schedule = Schedule()
+    average: Average = Average()
+
+
+def recipe_names() -> list[str]:
+    """The recipes of the package."""
+    return sorted(entry.name.removesuffix(".toml") for entry in FOLDER.iterdir() if entry.name.endswith(".toml"))
+
+
+def recipe_text(name: str) -> str:
+    """A recipe of the package as it is written, with its comments."""
+    return (FOLDER / f"{name}.toml").read_text("utf-8")
 
 
 def load_recipe(name: str | Path = "default", settings: Mapping[str, Any] | None = None) -> Recipe:
@@ -63,10 +129,9 @@ def load_recipe(name: str | Path = "default", settings: Mapping[str, Any] | None
     Raises:
         UsageError: no such recipe, not TOML, an unknown key (the nearest is named) or an impossible value.
     """
-    folder = resources.files("torchinception") / "recipes"
-    names = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    names = recipe_names()
     if str(name) in names:
-        text = (folder / f"{name}.toml").read_text("utf-8")
+        text = recipe_text(str(name))
     elif Path(name).is_file():
         text = Path(name).read_text("utf-8", errors="replace")  # what is no text is no TOML either
     elif str(name).endswith(".toml"):
@@ -111,11 +176,17 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
 def to_toml(model: BaseModel) -> str:
     """The recipe as TOML; what is None is left out."""
     table = model.model_dump(exclude_none=True)
-    plain = [f"{key} = {json.dumps(value)}" for key, value in table.items() if not isinstance(value, dict)]
+    plain = [f"{key} = {_value(value)}" for key, value in table.items() if not isinstance(value, dict)]
     for name, inner in table.items():
         if isinstance(inner, dict):
-            plain += ["", f"[{name}]"] + [f"{key} = {json.dumps(value)}" for key, value in inner.items()]
+            plain += ["", f"[{name}]"] + [f"{key} = {_value(value)}" for key, value in inner.items()]
     return "\n".join(plain) + "\n"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(key)} = {_value(inner)}" for key, inner in value.items()) + " }"
+    return json.dumps(value)
 
 
 def _explain(error: Any) -> str:

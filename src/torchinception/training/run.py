@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -30,11 +31,20 @@ from torchinception.network import describe_sizes
 from torchinception.progress import Listener
 from torchinception.report import write_report
 from torchinception.training.checkpoint import Recorder, VerifiedIO
+from torchinception.training.loss import class_weights
 from torchinception.training.module import Training
 from torchinception.training.recipe import Recipe, load_recipe, to_toml
 from torchinception.weights.bundle import ModelSpec
 
-RUN_FILES = ("recipe.toml", "checkpoints", "metrics.csv", "model.safetensors", "report.html", "metrics.json")
+RUN_FILES = (
+    "recipe.toml",
+    "checkpoints",
+    "metrics.csv",
+    "raw.safetensors",
+    "model.safetensors",
+    "report.html",
+    "metrics.json",
+)
 FEWEST_STEPS = 600  # from scratch, fewer leave even a small folder unlearned
 VERSIONS = ("torchinception", "torch", "torchvision", "lightning", "pillow", "numpy")
 
@@ -132,6 +142,7 @@ def choose(
         UsageError: the network, or its auxiliary heads, cannot take the size; or there is but one picture.
     """
     small = folder.side_px <= 64
+    class_weights(recipe.loss, folder.classes, _counts(folder, splits))  # refuses unknown names
     network = recipe.network or ("small_inception" if small else "googlenet_bn")
     spec = find_spec(network)
     size = recipe.size or (max(28, folder.side_px // 4 * 4) if small and spec.size <= 64 else min(spec.size, 128))
@@ -161,6 +172,12 @@ def choose(
     return recipe.model_copy(update=chosen)
 
 
+def _counts(folder: Folder, splits: dict[str, tuple[Sample, ...]]) -> list[int]:
+    """Training pictures of each class."""
+    found = Counter(sample.label for sample in splits["train"])
+    return [found[label] for label in range(len(folder.classes))]
+
+
 def _fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
     recipe = job.recipe
     assert recipe.network
@@ -180,14 +197,17 @@ def _fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
         seed=recipe.seed,
         workers=job.workers,
         pin=job.device.type == "cuda",
+        balanced=recipe.sampler == "balanced",
     )
-    steps = recipe.epochs * len(pictures.train_loader)
+    steps = recipe.epochs * math.ceil(len(pictures.train_loader) / recipe.accumulate)
     recorder = Recorder(job.out, steps, job.checkpoint_every, pictures.val_loader, job.listener, job.device)
     trainer = Trainer(
         accelerator=job.device.type,
         devices=1 if job.device.index is None else [job.device.index],
         precision=PRECISIONS[recipe.precision],  # type: ignore[arg-type]
         max_epochs=recipe.epochs,
+        accumulate_grad_batches=recipe.accumulate,
+        gradient_clip_val=recipe.optimizer.clip_norm or None,
         deterministic=job.device.type == "cpu",
         callbacks=[recorder],
         plugins=[VerifiedIO()],
@@ -202,7 +222,8 @@ def _fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
     found = recorder.checkpoint if resume and recorder.checkpoint.exists() else None
     if resume:
         job.listener.say(f"Resuming from {found}" if found else f"No checkpoint in {job.out} yet: starting at step 0")
-    training = Training(net, preprocess, recipe, steps, job.folder.fingerprint)
+    weights = class_weights(recipe.loss, job.folder.classes, _counts(job.folder, job.splits))
+    training = Training(net, preprocess, recipe, steps, job.folder.fingerprint, weights)
     trainer.fit(training, datamodule=pictures, ckpt_path=found)
     spec = ModelSpec(
         network=recipe.network,
@@ -213,7 +234,9 @@ def _fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
         versions={name: version(name) for name in VERSIONS},
         data=job.folder.fingerprint,
     )
-    return Classifier(net, spec, job.device), recorder
+    if training.average:
+        Classifier(net, spec, job.device).save(job.out / "raw.safetensors")
+    return Classifier(training.best, spec, job.device), recorder
 
 
 def _finish(job: Job, model: Classifier, recorder: Recorder) -> Classifier:
@@ -222,10 +245,13 @@ def _finish(job: Job, model: Classifier, recorder: Recorder) -> Classifier:
     for split in (name for name in ("val", "test") if splits.get(name)):
         last = measure(model, job.folder, splits[split], split, batch=batch, workers=job.workers, listener=job.listener)
         metrics |= {f"{split}_{name}": getattr(last, name) for name in ("top1", "top5", "loss", "pictures")}
+        if not math.isfinite(last.loss):
+            metrics[f"{split}_loss"] = None  # JSON has no such numbers
+            job.listener.say(f"The loss on {split} is not finite: the network is not fit for use; lower optimizer.lr")
     metrics |= dict(
         train_pictures=len(splits["train"]),
         seconds=recorder.seconds,
-        images_per_second=recorder.rows[-1]["step"] * batch / recorder.seconds,
+        images_per_second=recorder.rows[-1]["step"] * batch * recipe.accumulate / recorder.seconds,
         per_class=last.per_class,
     )
     model.spec = model.spec.model_copy(update=dict(metrics=metrics))
@@ -288,10 +314,19 @@ def _forget_progress(out: Path) -> None:
 
 
 def _check_unchanged(out: Path, old: Recipe, new: Recipe) -> None:
-    was, now = ({line.split(" = ")[0]: line for line in to_toml(r).splitlines() if " = " in line} for r in (old, new))
-    changed = [f"{was[key]} became {now.get(key)}" for key in was if was[key] != now.get(key)]
+    was, now = (_flat(recipe.model_dump(mode="json")) for recipe in (old, new))
+    changed = [f"{key} = {was[key]} became {key} = {now[key]}" for key in was if was[key] != now[key]]
     if changed:
         raise UsageError(f"cannot resume {out} with other settings: {'; '.join(changed)}; use another --out")
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Values by dotted key, as TOML writes them."""
+    found: dict[str, str] = {}
+    for key, value in table.items():
+        inner = isinstance(value, dict) and key in Recipe.model_fields
+        found |= _flat(value, f"{key}.") if inner else {f"{prefix}{key}": json.dumps(value)}
+    return found
 
 
 @contextlib.contextmanager
