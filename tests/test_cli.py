@@ -16,7 +16,7 @@ from torchinception.models import NETWORKS
 
 Inception = Callable[..., Result]
 FROZEN = Path(__file__).parent / "frozen" / "help"
-COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+COMMANDS = sorted([*typer.main.get_command(app).commands, "recipes show"])  # type: ignore[attr-defined]
 HEAVY = {"PIL", "lightning", "matplotlib", "numpy", "pydantic", "safetensors", "torch", "torchmetrics", "torchvision"}
 
 

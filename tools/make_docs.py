@@ -67,7 +67,8 @@ def commands() -> str:
     from torchinception.cli import app
 
     page = [NOTE, "# Commands\n"]
-    for name in ("", *(command.name or command.callback.__name__ for command in app.registered_commands)):
+    names = [command.name or command.callback.__name__ for command in app.registered_commands]
+    for name in ("", *names, "recipes", "recipes show"):
         text = CliRunner().invoke(app, [*name.split(), "--help"], prog_name="inception").output
         lines = "\n".join(line.rstrip() for line in text.strip().splitlines())
         page.append(f"## inception {name}".rstrip() + f"\n\n```text\n{lines}\n```\n")
