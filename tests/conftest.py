@@ -13,6 +13,9 @@ from typing import NamedTuple
 import child
 import pytest
 from PIL import Image
+from store_fixtures import Notes, save
+
+from torchinception.training.store import Store
 
 os.environ |= dict(
     COLUMNS="100", OMP_NUM_THREADS="1"
@@ -129,6 +132,24 @@ def finished(inception: Callable[..., Result], split: Path, tmp_path_factory: py
     result = inception("train", split, *SHORT, "--out", out)
     assert result.code == 0, result.err
     return out
+
+
+@pytest.fixture
+def notes() -> Notes:
+    return Notes()
+
+
+@pytest.fixture
+def store(tmp_path: Path, notes: Notes) -> Store:
+    return Store(tmp_path / "checkpoints", notes)
+
+
+@pytest.fixture
+def three(store: Store) -> Store:
+    """10 is the best, 30 the newest."""
+    for step, score in ((10, 0.9), (20, None), (30, 0.5)):
+        save(store, step, score)
+    return store
 
 
 def copy_pictures(source: Path, target: Path, count: int) -> Path:

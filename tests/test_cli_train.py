@@ -23,7 +23,7 @@ def resized(pictures: Path, side_px: int) -> Path:
     ("options", "told"),
     [
         (["--network", "tiny_incepton"], "no network named tiny_incepton; did you mean tiny_inception?"),
-        (["--recipe", "fast"], "no recipe named fast; recipes: default, demo"),
+        (["--recipe", "fast"], "no recipe named fast; recipes: bn-inception-2015, default, demo"),
         (["--set", "optimiser.lr=1"], "unknown key optimiser; did you mean optimizer?"),
         (["--set", "optimizer.momentun=1"], "did you mean momentum?"),
         (["--set", "epochs"], "--set epochs: expected KEY=VALUE"),

@@ -48,6 +48,11 @@ def test_a_recipe_takes_two_steps(four: Path, tmp_path: Path, name: str) -> None
     model = ti.train(four, recipe=name, settings=settings, out=tmp_path / "run", workers=0, device="cpu")
     lines = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
     assert lines[1].startswith("1,2,"), lines  # epoch 1, step 2
+    heads = list(spec.aux) if spec.aux and settings.get("loss.aux_weight") is None else []
+    columns = {f"train_{figure}_{head}" for head in heads for figure in ("loss", "top1")}
+    assert columns | ({"train_loss_main"} if heads else set()) == {
+        c for c in lines[0].split(",") if c.count("_") > 1
+    }, lines[0]
     assert all(bool(torch.isfinite(p).all()) for p in model.network.parameters())
     assert model.spec.recipe["optimizer"]["name"] == load_recipe(name).optimizer.name
     assert (tmp_path / "run" / "raw.safetensors").exists() == (load_recipe(name).average.name != "none")

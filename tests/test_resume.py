@@ -36,7 +36,7 @@ def places(run: Path) -> list[str]:
 
 MOMENTS = {
     "between a checkpoint and the next": picture(36),
-    "as an epoch's last checkpoint is put in place": placing("last.ckpt", 3),
+    "as an epoch's last checkpoint is put in place": placing("step-*.ckpt", 3),
     "at the start of validation": held_out(1),
     "as the record is put in place": placing("metrics.csv"),
     "at the start of the second epoch": picture(25),
@@ -77,7 +77,7 @@ def test_what_a_killed_save_left_behind_is_swept_up(
     inception: Inception, finished: Path, split: Path, tmp_path: Path
 ) -> None:
     command = ("train", split, *SHORT, "--out", tmp_path / "run")
-    inception(*command, at=(placing("last.ckpt", 2),))
+    inception(*command, at=(placing("step-*.ckpt", 2),))
     inception(*command, "--resume")
     assert places(tmp_path / "run") == places(finished)
 
@@ -86,9 +86,9 @@ def test_a_full_disk_ends_a_run_with_74_and_spares_the_last_checkpoint(
     inception: Inception, finished: Path, split: Path, tmp_path: Path
 ) -> None:
     command = ("train", split, *SHORT, "--out", tmp_path / "run")
-    full = At("*last.ckpt.*", 2, error=OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    full = At("*step-*.ckpt.*", 2, error=OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
     result = inception(*command, at=(full,))
-    assert (result.code, "last.ckpt: No space left on device" in result.err) == (74, True), result.err
+    assert (result.code, "step-000000006.ckpt: No space left on device" in result.err) == (74, True), result.err
     assert inception(*command, "--resume").code == 0
     assert outcome(tmp_path / "run") == outcome(finished)
 
@@ -98,7 +98,7 @@ def test_resuming_with_another_number_of_workers_changes_nothing(
     inception: Inception, finished: Path, split: Path, tmp_path: Path, before: int, after: int
 ) -> None:
     command = ("train", split, *SHORT, "--checkpoint-every", 1, "--out", tmp_path / "run")
-    moment = At("*/last.ckpt", 5, SIGKILL, event="os.rename", group=True)
+    moment = At("*/step-*.ckpt", 5, SIGKILL, event="os.rename", group=True)
     assert inception(*command, "--workers", before, at=(moment,)).code == -SIGKILL
     assert inception(*command, "--workers", after, "--resume").code == 0
     assert outcome(tmp_path / "run") == outcome(finished)

@@ -1,3 +1,4 @@
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -6,8 +7,10 @@ from signal import SIGKILL
 
 import pytest
 from child import At
-from conftest import SHORT, Result
+from conftest import SHORT, Result, outcome
 from data_fixtures import listing
+
+from torchinception.training.lock import locked
 
 Inception = Callable[..., Result]
 
@@ -49,7 +52,7 @@ def test_resuming_with_other_pictures_is_refused(
     assert (result.code, "pictures have changed" in result.err) == (65, True)
 
 
-@pytest.mark.parametrize(
+HARMS = pytest.mark.parametrize(
     "harm",
     [
         lambda whole: whole[:9999] + bytes([whole[9999] ^ 1]) + whole[10000:],
@@ -58,16 +61,54 @@ def test_resuming_with_other_pictures_is_refused(
     ],
     ids=["a flipped bit", "half of it", "nothing"],
 )
-def test_a_damaged_checkpoint_is_noticed_and_kept(
+
+
+@HARMS
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
+    inception: Inception, finished: Path, split: Path, tmp_path: Path, harm: Callable[[bytes], bytes]
+) -> None:
+    command = ("train", split, *SHORT, "--checkpoint-every", 1, "--out", tmp_path / "run")
+    inception(*command, at=(At("*/train/*", 42, SIGKILL),))
+    newest = max((tmp_path / "run" / "checkpoints").glob("step-*.ckpt"))
+    newest.write_bytes(harm(newest.read_bytes()))
+    result = inception(*command, "--resume")
+    assert (result.code, f"Skipped checkpoint {newest}" in " ".join(result.err.split())) == (0, True), result.err
+    assert outcome(tmp_path / "run") == outcome(finished)
+
+
+@HARMS
+def test_if_no_checkpoint_is_whole_the_run_is_refused_and_they_are_kept(
     inception: Inception, stopped: Path, split: Path, tmp_path: Path, harm: Callable[[bytes], bytes]
 ) -> None:
     run = Path(shutil.copytree(stopped, tmp_path / "run"))
-    checkpoint = run / "checkpoints" / "last.ckpt"
-    damaged = harm(checkpoint.read_bytes())
-    checkpoint.write_bytes(damaged)
+    checkpoints = list((run / "checkpoints").glob("step-*.ckpt"))
+    for path in checkpoints:
+        path.write_bytes(harm(path.read_bytes()))
+    before = [path.read_bytes() for path in checkpoints]
     result = inception("train", split, "--out", run, "--resume")
-    assert (result.code, "last.ckpt is damaged" in result.err) == (65, True), result.err
-    assert (checkpoint.read_bytes() == damaged, (run / "model.safetensors").exists()) == (True, False)
+    assert (result.code, "use --overwrite to begin again" in " ".join(result.err.split())) == (65, True), result.err
+    assert ([path.read_bytes() for path in checkpoints], (run / "model.safetensors").exists()) == (before, False)
+
+
+def test_a_second_process_on_the_same_run_is_refused(
+    inception: Inception, stopped: Path, split: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(stopped, tmp_path / "run"))
+    with locked(run):
+        result = inception("train", split, "--out", run, "--resume")
+    assert (result.code, f"another process (pid {os.getpid()}) is training" in result.err) == (2, True), result.err
+    assert inception("train", split, "--out", run, "--resume").code == 0
+
+
+def test_beginning_anew_removes_our_checkpoints_and_no_others(
+    inception: Inception, stopped: Path, split: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(stopped, tmp_path / "run"))
+    (run / "checkpoints" / "mine.ckpt").write_text("a user's own")
+    (run / "checkpoints" / "step-000000999.ckpt").write_bytes(b"of a save that was never listed")
+    assert inception("train", split, *SHORT, "--out", run, "--overwrite").code == 0
+    found = {path.name for path in (run / "checkpoints").iterdir()}
+    assert found == {"manifest.json", "mine.ckpt", "step-000000003.ckpt", "step-000000006.ckpt"}
 
 
 def test_a_finished_run_says_so_and_stays_as_it_is(inception: Inception, finished: Path, split: Path) -> None:

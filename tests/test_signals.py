@@ -64,7 +64,7 @@ def test_a_signal_to_the_workers_too_saves_exits_and_resumes_exactly(
 
 @pytest.mark.parametrize(
     "second",
-    [At("*/train/*", 21, SIGINT), At("*/last.ckpt", 3, SIGTERM, event="os.rename")],
+    [At("*/train/*", 21, SIGINT), At("*/step-*.ckpt", 3, SIGTERM, event="os.rename")],
     ids=["SIGINT in the same step", "SIGTERM as the checkpoint is put in place"],
 )
 def test_a_second_signal_exits_at_once_and_the_last_checkpoint_is_whole(
@@ -106,9 +106,9 @@ def test_a_signal_from_another_process_saves_and_exits(
     start: Callable[..., Running], split: Path, tmp_path: Path
 ) -> None:
     running = start("train", split, *SHORT[:2], "--epochs", 999, "--batch", 8, "--out", tmp_path / "run")
-    checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    checkpoints = tmp_path / "run" / "checkpoints"
     deadline = time.monotonic() + 60
-    while not checkpoint.exists() and time.monotonic() < deadline:
+    while not list(checkpoints.glob("step-*.ckpt")) and time.monotonic() < deadline:
         time.sleep(0.02)
     running.send(SIGTERM)
     result = running.finish()

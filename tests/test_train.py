@@ -88,7 +88,9 @@ def test_a_run_writes_its_own_files_and_nothing_else(inception: Inception, split
     before = listing(split)
     assert inception("train", split, *SHORT, cwd=tmp_path).code == 0
     run = Path("runs/clothes")
-    expected = {Path("runs"), run, *(run / name for name in RUN), run / "checkpoints" / "last.ckpt"}
+    expected = {Path("runs"), run, *(run / name for name in RUN)}
+    kept = {"manifest.json", "step-000000003.ckpt", "step-000000006.ckpt"}
+    expected |= {run / "checkpoints" / name for name in kept}
     assert {path.relative_to(tmp_path) for path in tmp_path.rglob("*")} == expected
     assert listing(split) == before
 

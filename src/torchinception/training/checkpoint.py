@@ -21,6 +21,7 @@ from torchinception.data.module import ResumableLoader
 from torchinception.errors import DataError, InterruptedRunError
 from torchinception.files import write_atomically
 from torchinception.progress import Listener
+from torchinception.training.store import Store, verified
 
 
 class VerifiedIO(TorchCheckpointIO):
@@ -41,10 +42,7 @@ class VerifiedIO(TorchCheckpointIO):
         Raises:
             DataError: the file is damaged.
         """
-        raw = Path(path).read_bytes()
-        content, digest = raw[:-32], raw[-32:]
-        if hashlib.sha256(content).digest() != digest:
-            raise DataError(f"checkpoint {path} is damaged (its SHA-256 differs); use --overwrite to begin again")
+        content = verified(Path(path))
         try:
             loaded: dict[str, Any] = torch.load(io.BytesIO(content), map_location or "cpu", weights_only=True)
         except pickle.UnpicklingError as error:
@@ -75,7 +73,7 @@ class Recorder(Callback):
         listener: Listener,
         device: torch.device = torch.device("cpu"),  # noqa: B008, immutable
     ) -> None:
-        self.checkpoint, self.table = out / "checkpoints" / "last.ckpt", out / "metrics.csv"
+        self.store, self.table = Store(out / "checkpoints", listener), out / "metrics.csv"
         self.steps, self.every, self.validation, self.listener = steps, every, validation, listener
         self.device, self.look = device, 1 if device.type == "cpu" else 20  # steps between looks at the loss
         self.rows: list[dict[str, float]] = []
@@ -127,7 +125,8 @@ class Recorder(Callback):
         if saving or step % self.look == 0:
             self._look(trainer, step, count)
         if saving:
-            trainer.save_checkpoint(self.checkpoint)
+            trainer.save_checkpoint(self.store.place(step))
+            self.store.keep(step)
         self._stop_if_asked(step)
         if last:
             self._close_epoch(trainer, module)
@@ -191,6 +190,8 @@ class Recorder(Callback):
         writer.writeheader()
         writer.writerows(self.rows)
         write_atomically(self.table, text.getvalue())
+        accuracy = correct / seen
+        self.store.keep(trainer.global_step, accuracy if math.isfinite(loss) else None)
 
     def _tick(self) -> None:
         before, self._now = self._now, time.perf_counter()

@@ -5,9 +5,7 @@ import json
 import logging
 import math
 import os
-import shutil
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -22,18 +20,20 @@ from torchinception.data.folder import Folder, Sample, scan
 from torchinception.data.images import load_image
 from torchinception.data.module import PicturesModule, keyed_seed
 from torchinception.data.transforms import Preprocess
-from torchinception.devices import PRECISIONS, resolve_device, resolve_precision
+from torchinception.devices import PRECISIONS, resolve_device
 from torchinception.errors import MissingInputError, SaveError, UsageError
 from torchinception.evaluation import measure
 from torchinception.files import write_atomically
-from torchinception.models import create, find_spec
-from torchinception.network import describe_sizes
+from torchinception.models import create
 from torchinception.progress import Listener
 from torchinception.report import write_report
 from torchinception.training.checkpoint import Recorder, VerifiedIO
+from torchinception.training.lock import locked
 from torchinception.training.loss import class_weights
 from torchinception.training.module import Training
+from torchinception.training.plan import choose, count_classes
 from torchinception.training.recipe import Recipe, load_recipe, to_toml
+from torchinception.training.store import Store
 from torchinception.weights.bundle import ModelSpec
 
 RUN_FILES = (
@@ -45,7 +45,6 @@ RUN_FILES = (
     "report.html",
     "metrics.json",
 )
-FEWEST_STEPS = 600  # from scratch, fewer leave even a small folder unlearned
 VERSIONS = ("torchinception", "torch", "torchvision", "lightning", "pillow", "numpy")
 
 
@@ -116,66 +115,23 @@ def train(
     resolved = choose(wanted, folder, splits, on, listener)
     if begun:
         _check_unchanged(out, load_recipe(own), resolved)
-    if overwrite:
-        _forget_progress(out)
-    for leftover in (path for name in RUN_FILES for path in (*out.glob(f".{name}.*.tmp"), *out.glob(f"{name}/.*.tmp"))):
-        leftover.unlink(missing_ok=True)  # of a save that was killed
-    write_atomically(own, to_toml(resolved))
-    listener.say(
-        f"Training {resolved.network} at {resolved.size} px on {len(splits['train'])} pictures of "
-        f"{len(folder.classes)} classes, {len(splits['val'])} held out; {on}, {resolved.precision}"
-    )
-    if workers is None:
-        workers = 0 if folder.side_px <= 64 else max(1, min(8, (os.cpu_count() or 2) - 1))
-    job = Job(folder, splits, resolved, out, workers, on, checkpoint_every, listener)
-    with _isolated(on):
-        model, recorder = _fit(job, resume=resume)
-    return _finish(job, model, recorder)
-
-
-def choose(
-    recipe: Recipe, folder: Folder, splits: dict[str, tuple[Sample, ...]], device: torch.device, listener: Listener
-) -> Recipe:
-    """Fill in what the recipe leaves to the pictures, and say what and why.
-
-    Raises:
-        UsageError: the network, or its auxiliary heads, cannot take the size; or there is but one picture.
-    """
-    small = folder.side_px <= 64
-    class_weights(recipe.loss, folder.classes, _counts(folder, splits))  # refuses unknown names
-    network = recipe.network or ("small_inception" if small else "googlenet_bn")
-    spec = find_spec(network)
-    size = recipe.size or (max(28, folder.side_px // 4 * 4) if small and spec.size <= 64 else min(spec.size, 128))
-    if recipe.network is None:
+    with locked(out):
+        if overwrite:
+            _forget_progress(out, listener)
+        for leftover in (path for name in RUN_FILES for path in out.glob(f".{name}.*.tmp")):
+            leftover.unlink(missing_ok=True)  # of a save that was killed
+        Store(out / "checkpoints", listener).sweep()
+        write_atomically(own, to_toml(resolved))
         listener.say(
-            f"Chose {network} at {size} px: the pictures are {'small' if small else 'large'} "
-            f"(median {folder.side_px} px). Others: --network, --size; see inception models"
+            f"Training {resolved.network} at {resolved.size} px on {len(splits['train'])} pictures of "
+            f"{len(folder.classes)} classes, {len(splits['val'])} held out; {on}, {resolved.precision}"
         )
-    if size < spec.min_size:
-        raise UsageError(f"{network} needs pictures of at least {spec.min_size} px, not {size}; raise --size")
-    fits, weight = size in spec.aux_sizes, recipe.loss.aux_weight
-    bounds = f"need {describe_sizes(spec.aux_sizes)}" if spec.aux else "do not exist"
-    if weight and not fits:
-        raise UsageError(f"loss.aux_weight = {weight}, but the auxiliary heads of {network} {bounds}; set it to 0")
-    if weight is None and spec.aux and not fits:
-        listener.say(f"Without auxiliary heads: those of {network} {bounds}")
-    loss = recipe.loss.model_copy(update=dict(aux_weight=spec.aux_weight * fits if weight is None else weight))
-    count = len(splits["train"])
-    batch = min(recipe.batch or max(8, min(32, count // 16)), count)
-    if batch < 2:
-        raise UsageError(f"batch norm needs at least 2 pictures a step, not {batch}")
-    epochs = recipe.epochs or max(30, math.ceil(FEWEST_STEPS / (count // batch)))
-    if recipe.epochs is None:
-        listener.say(f"Chose {epochs} epochs of {count // batch} steps of {batch}. Others: --epochs, --batch")
-    chosen = dict(network=network, size=size, crop=recipe.crop or spec.crop, loss=loss, batch=batch, epochs=epochs)
-    chosen |= dict(precision=resolve_precision(recipe.precision, device))
-    return recipe.model_copy(update=chosen)
-
-
-def _counts(folder: Folder, splits: dict[str, tuple[Sample, ...]]) -> list[int]:
-    """Training pictures of each class."""
-    found = Counter(sample.label for sample in splits["train"])
-    return [found[label] for label in range(len(folder.classes))]
+        if workers is None:
+            workers = 0 if folder.side_px <= 64 else max(1, min(8, (os.cpu_count() or 2) - 1))
+        job = Job(folder, splits, resolved, out, workers, on, checkpoint_every, listener)
+        with _isolated(on):
+            model, recorder = _fit(job, resume=resume)
+        return _finish(job, model, recorder)
 
 
 def _fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
@@ -219,10 +175,12 @@ def _fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    found = recorder.checkpoint if resume and recorder.checkpoint.exists() else None
+    found = recorder.store.newest() if resume else None
+    if found:
+        recorder.store.keep(int(found.stem.removeprefix("step-")))  # a killed save may have left it unlisted
     if resume:
         job.listener.say(f"Resuming from {found}" if found else f"No checkpoint in {job.out} yet: starting at step 0")
-    weights = class_weights(recipe.loss, job.folder.classes, _counts(job.folder, job.splits))
+    weights = class_weights(recipe.loss, job.folder.classes, count_classes(job.folder, job.splits))
     training = Training(net, preprocess, recipe, steps, job.folder.fingerprint, weights)
     trainer.fit(training, datamodule=pictures, ckpt_path=found)
     spec = ModelSpec(
@@ -295,7 +253,9 @@ def check_out(out: Path, data: Path, *, resume: bool, overwrite: bool) -> None:
     mine = (out / "recipe.toml").exists()
     if resume and not out.is_dir():
         raise MissingInputError(f"no run at {out} to resume; leave --resume out to begin one")
-    others = out.exists() and (not out.is_dir() or any(p.resolve() != data.resolve() for p in out.iterdir()))
+    others = out.exists() and (
+        not out.is_dir() or any(p.name != ".lock" and p.resolve() != data.resolve() for p in out.iterdir())
+    )
     if others and not mine:
         raise UsageError(f"{out} exists and is not a run folder; choose another --out")
     if mine and not (resume or overwrite):
@@ -304,13 +264,14 @@ def check_out(out: Path, data: Path, *, resume: bool, overwrite: bool) -> None:
         )
 
 
-def _forget_progress(out: Path) -> None:
+def _forget_progress(out: Path, listener: Listener) -> None:
     """Remove what an earlier run got to; its model and report stay until there are new ones."""
-    for path in (out / name for name in ("metrics.json", "metrics.csv", "checkpoints")):
+    for path in (out / name for name in ("metrics.json", "metrics.csv")):
         try:
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
         except OSError as error:
             raise SaveError(f"cannot remove {path}: {error.strerror}; remove it, or choose another --out") from error
+    Store(out / "checkpoints", listener).clear()
 
 
 def _check_unchanged(out: Path, old: Recipe, new: Recipe) -> None:
