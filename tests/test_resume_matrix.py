@@ -60,3 +60,14 @@ def test_accumulated_batches_make_one_step_each(inception: Inception, split: Pat
     assert result.code == 0, result.err
     rows = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
     assert [row.split(",")[:2] for row in rows[1:]] == [["1", "2"], ["2", "4"]]  # 3 batches an epoch: 2 and 1
+
+
+def test_the_recorded_loss_does_not_depend_on_accumulation(inception: Inception, split: Path, tmp_path: Path) -> None:
+    found = []
+    for accumulate in (1, 2):  # at a rate that changes no weight, so that both see the same network
+        run = tmp_path / str(accumulate)
+        chosen = ("--set", f"accumulate={accumulate}", "--set", "optimizer.lr=1e-30")
+        assert inception("train", split, *SHORT, *chosen, "--out", run).code == 0
+        rows = [row.split(",") for row in (run / "metrics.csv").read_text().splitlines()]
+        found.append([dict(zip(rows[0], row, strict=True))["train_loss"] for row in rows[1:]])
+    assert found[0] == found[1]
