@@ -44,7 +44,7 @@ def test_no_help_is_frozen_of_a_command_that_is_gone() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_help_has_an_example(inception: Inception, command: str) -> None:
-    assert re.search(rf"Examples?: inception {command}", inception(command, "-h").out)
+    assert re.search(rf"Examples?: inception {command}", inception(*command.split(), "-h").out)
 
 
 @pytest.mark.parametrize(
