@@ -24,6 +24,7 @@ check: .venv/.dev  ## Lint, format, types, import rules, generated docs.
 
 bench: .venv/.dev  ## Measure speeds as ratios; writes benchmarks/results/.
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/training.py
 
 docs: .venv/.dev  ## Write the generated pages of docs/ anew.
 	$(BIN)/python tools/make_docs.py
