@@ -165,3 +165,10 @@ def test_a_recipe_file_that_is_not_toml_is_refused_by_name(tmp_path: Path, conte
     (tmp_path / "r.toml").write_bytes(content)
     with pytest.raises(UsageError, match=r"r\.toml is not TOML"):
         load_recipe(tmp_path / "r.toml")
+
+
+def test_a_value_of_several_possible_kinds_is_refused_without_the_names_of_types() -> None:
+    with pytest.raises(UsageError) as caught:
+        load_recipe("default", {"loss.class_weights": 3})
+    assert "loss.class_weights = 3: input should be 'none' or 'balanced'" in str(caught.value)
+    assert "[" not in str(caught.value)

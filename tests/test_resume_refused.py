@@ -116,3 +116,31 @@ def test_a_finished_run_says_so_and_stays_as_it_is(inception: Inception, finishe
     result = inception("train", split, *SHORT, "--out", finished, "--resume")
     assert (result.code, "is finished already" in result.err) == (0, True)
     assert listing(finished) == before
+
+
+def test_weights_that_are_not_finite_are_never_saved(inception: Inception, split: Path, tmp_path: Path) -> None:
+    # float32 ends at 3.4e38: the first loss is finite, the weights after it are not
+    command = (
+        "train",
+        split,
+        *SHORT,
+        "--set",
+        "schedule.warmup_epochs=0",
+        "--set",
+        "optimizer.lr=3e38",
+        "--set",
+        "optimizer.weight_decay=1e3",
+    )
+    result = inception(*command, "--checkpoint-every", 1, "--out", tmp_path / "run")
+    assert (result.code, "is not finite at step 1, learning rate" in result.err) == (65, True), result.err
+    assert list((tmp_path / "run" / "checkpoints").glob("step-*")) == []
+
+
+def test_beginning_anew_without_an_average_leaves_no_raw_weights_of_the_old_run(
+    inception: Inception, split: Path, tmp_path: Path
+) -> None:
+    command, raw = ("train", split, *SHORT, "--out", tmp_path / "run"), tmp_path / "run" / "raw.safetensors"
+    assert inception(*command, "--set", "average.name=ema").code == 0
+    assert raw.exists()
+    assert inception(*command, "--overwrite").code == 0
+    assert not raw.exists()

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
@@ -125,6 +125,8 @@ class Recorder(Callback):
         if saving or step % self.look == 0:
             self._look(trainer, step, count)
         if saving:
+            if not all(bool(weight.isfinite().all()) for weight in module.parameters()):
+                self._diverged(trainer, "a weight")
             trainer.save_checkpoint(self.store.place(step))
             self.store.keep(step)
         self._stop_if_asked(step)
@@ -141,11 +143,7 @@ class Recorder(Callback):
         """Read the sums, for which a GPU has to be waited for; stop a run that has diverged before it is saved."""
         loss, correct = float(self.sums["loss"]), float(self.sums["top1_main"])
         if not math.isfinite(loss):
-            rate = trainer.optimizers[0].param_groups[0]["lr"]
-            raise DataError(
-                f"the loss is not finite at step {step}, learning rate {rate:.3g}; lower optimizer.lr and use "
-                "--overwrite, or look at the pictures; nothing was saved since the last checkpoint"
-            )
+            self._diverged(trainer, "the loss")
         self._tick()
         self.listener.progress(
             "Training",
@@ -154,6 +152,13 @@ class Recorder(Callback):
             loss=loss / self.pictures,
             accuracy=correct / self.pictures,
             images_per_second=step * count * trainer.accumulate_grad_batches / self.seconds,
+        )
+
+    def _diverged(self, trainer: Trainer, what: str) -> NoReturn:
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        raise DataError(
+            f"{what} is not finite at step {trainer.global_step}, learning rate {rate:.3g}; lower optimizer.lr and use "
+            "--overwrite, or look at the pictures; nothing was saved since the last checkpoint"
         )
 
     def _close_epoch(self, trainer: Trainer, module: LightningModule) -> None:

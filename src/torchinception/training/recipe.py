@@ -190,7 +190,7 @@ def _value(value: Any) -> str:
 
 
 def _explain(error: Any) -> str:
-    *parents, last = map(str, error["loc"])
+    *parents, last = (part for part in map(str, error["loc"]) if "[" not in part)  # not the names of types
     if error["type"] != "extra_forbidden":
         return f"{'.'.join([*parents, last])} = {error['input']!r}: {error['msg'].lower()}"
     fields = Recipe.model_fields

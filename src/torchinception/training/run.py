@@ -192,8 +192,11 @@ def _fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
         versions={name: version(name) for name in VERSIONS},
         data=job.folder.fingerprint,
     )
+    raw = job.out / "raw.safetensors"
     if training.average:
-        Classifier(net, spec, job.device).save(job.out / "raw.safetensors")
+        Classifier(net, spec, job.device).save(raw)
+    else:
+        raw.unlink(missing_ok=True)  # of a run that was begun anew
     return Classifier(training.best, spec, job.device), recorder
 
 
