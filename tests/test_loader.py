@@ -133,7 +133,12 @@ def test_seeds_of_different_keys_are_different_and_fit_a_generator() -> None:
 
 def test_the_module_trains_on_crops_and_validates_on_the_whole(folder: Path) -> None:
     found = scan(folder).splits["all"]
-    module = PicturesModule(dict(train=found[1:], val=found[:1]), Preprocess(size=8), Augment(), batch=4, seed=3)
+    module = PicturesModule(
+        Pictures(found[1:], Preprocess(size=8), Augment(), 3),
+        Pictures(found[:1], Preprocess(size=8), None, 3),
+        [],
+        batch=4,
+    )
     (pixels, labels), *others = module.val_dataloader()
     expected, label = Pictures(found, Preprocess(size=8), None, 0)[0, 0]
     assert (torch.equal(pixels[0], expected), labels.tolist(), others) == (True, [label], [])

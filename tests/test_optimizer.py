@@ -86,7 +86,7 @@ def test_rmsprop_leaves_parameters_without_a_gradient() -> None:
 def test_weight_decay_is_on_every_weight_and_never_on_biases_or_batch_norm(network: str) -> None:
     with torch.device("meta"):
         net = create(network, 5, aux=True)
-    decayed, spared = decay_groups(net, 1e-3)
+    decayed, spared = decay_groups(net.parameters(), 1e-3)
     expected = {id(module.weight) for module in net.modules() if isinstance(module, nn.Conv2d | nn.Linear)}
     assert {id(p) for p in decayed["params"]} == expected
     assert len(decayed["params"]) + len(spared["params"]) == len(list(net.parameters()))

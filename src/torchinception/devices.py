@@ -4,7 +4,7 @@ import torch
 
 from torchinception.errors import UsageError
 
-PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+PRECISIONS = {"fp32": "32-true", "fp64": "64-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}  # as Lightning has them
 
 
 def resolve_device(name: str = "auto") -> torch.device:

@@ -7,7 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+import platformdirs
+
 from torchinception.errors import SaveError
+
+
+def cache_folder() -> Path:
+    """Where what can be made again is kept: `$TORCHINCEPTION_CACHE`, or the user's cache folder."""
+    return Path(os.environ.get("TORCHINCEPTION_CACHE") or platformdirs.user_cache_dir("torchinception"))
 
 
 def write_atomically(path: str | Path, content: bytes | str | Callable[[BinaryIO], None]) -> None:

@@ -7,7 +7,8 @@ torchdata's own loaders repeat or skip pictures on resume without a word; see do
 import hashlib
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from torchinception.data.folder import Sample
-from torchinception.data.images import load_image
+from torchinception.data.images import Picture, load_image
 from torchinception.data.transforms import Augment, Preprocess
 from torchinception.errors import DataError, ImageError
 
@@ -29,11 +30,48 @@ def keyed_seed(*key: int) -> int:
     return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=7).digest(), "big")
 
 
-class Pictures(Dataset[tuple[Tensor, int]]):
-    """Samples as (uint8 (3, size, size), label): augmented if `augment` is given, else as in evaluation."""
+def read_picture(sample: Sample) -> Picture:
+    """RGB uint8 (H, W, 3) of a sample that was good when its folder was scanned.
 
-    def __init__(self, samples: Sequence[Sample], preprocess: Preprocess, augment: Augment | None, seed: int) -> None:
-        self.samples, self.preprocess, self.augment, self.seed = samples, preprocess, augment, seed
+    Raises:
+        DataError: it is no longer.
+    """
+    try:
+        return load_image(sample.path)
+    except ImageError as error:  # of one argument, so that it comes out of a worker as it went in
+        raise DataError(f"a picture that was good when checked is no longer: {error}") from error
+
+
+class Keyed(Dataset[tuple[Tensor, int]]):
+    """What a loader reads by (epoch, index): an input and its label."""
+
+    seed: int
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+
+class Pictures(Keyed):
+    """Samples as (uint8 (3, size, size), label): augmented if `augment` is given, else as in evaluation.
+
+    `size_at` gives the side of augmented pictures by epoch; default: that of `preprocess`.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        preprocess: Preprocess,
+        augment: Augment | None,
+        seed: int,
+        size_at: Callable[[int], int] | None = None,
+    ) -> None:
+        self.samples, self.preprocess, self.augment, self.seed, self.size_at = (
+            samples,
+            preprocess,
+            augment,
+            seed,
+            size_at,
+        )
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -41,24 +79,27 @@ class Pictures(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, key: Key) -> tuple[Tensor, int]:
         epoch, index = key
         sample = self.samples[index]
-        try:
-            picture = load_image(sample.path)
-        except ImageError as error:  # of one argument, so that it comes out of a worker as it went in
-            raise DataError(f"a picture that was good when checked is no longer: {error}") from error
+        picture = read_picture(sample)
         if self.augment is None:
             return self.preprocess.cut(picture), sample.label
         random = Random(keyed_seed(self.seed, epoch, index))
-        return self.augment.cut(picture, self.preprocess.size, random), sample.label
+        size = self.size_at(epoch) if self.size_at else self.preprocess.size
+        return self.augment.cut(picture, size, random), sample.label
 
 
 class KeyedSampler(Sampler[Key]):
     """Yields (epoch, index): shuffled by (seed, epoch), or in order; `start` skips into the first epoch.
 
     With `weights` (count,) indices are drawn in proportion to them, again and again, instead of shuffled.
+    Of several processes each takes every `world`-th from its `rank` on, so that together they take what one
+    would; shuffled, all take equally many, and up to `world - 1` are left out, others each epoch.
     """
 
-    def __init__(self, count: int, seed: int, *, shuffle: bool, weights: Tensor | None = None) -> None:
+    def __init__(
+        self, count: int, seed: int, *, shuffle: bool, weights: Tensor | None = None, share: tuple[int, int] = (0, 1)
+    ) -> None:
         self.count, self.seed, self.shuffle, self.weights = count, seed, shuffle, weights
+        self.rank, self.world = share
         self.epoch = self.start = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -66,7 +107,7 @@ class KeyedSampler(Sampler[Key]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.count
+        return self.count // self.world if self.shuffle else len(range(self.rank, self.count, self.world))
 
     def __iter__(self) -> Iterator[Key]:
         order = torch.arange(self.count)
@@ -77,29 +118,34 @@ class KeyedSampler(Sampler[Key]):
             else:
                 order = _draw(self.weights, self.count, generator)
         start, self.start = self.start, 0
-        yield from ((self.epoch, int(index)) for index in order[start:])
+        mine = order[self.rank :: self.world][: len(self)]
+        yield from ((self.epoch, int(index)) for index in mine[start:])
 
 
 class ResumableLoader(DataLoader[tuple[Tensor, int]]):
-    """A loader whose state is the number of batches that it has handed out (prefetching does not count)."""
+    """A loader whose state is the number of batches that it has handed out (prefetching does not count).
+
+    `share` is (rank, number of processes), and `batch` the pictures of this process.
+    """
 
     sampler: KeyedSampler
 
     def __init__(
         self,
-        pictures: Pictures,
+        pictures: Keyed,
         batch: int,
         workers: int,
         *,
         train: bool,
         pin: bool = False,
         weights: Tensor | None = None,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         self._done = self._skip = 0
         super().__init__(
             pictures,
             batch,
-            sampler=KeyedSampler(len(pictures), pictures.seed, shuffle=train, weights=weights),
+            sampler=KeyedSampler(len(pictures), pictures.seed, shuffle=train, weights=weights, share=share),
             num_workers=workers,
             persistent_workers=workers > 0,
             drop_last=train,  # batch norm cannot train on a last batch of one
@@ -149,26 +195,27 @@ def _leave_signals(_worker: int) -> None:
 
 
 class PicturesModule(LightningDataModule):
-    """Training and validation batches of a scanned folder: uint8 (N, 3, size, size) and labels (N,)."""
+    """Training and validation batches: uint8 (N, 3, size, size) and labels (N,); or what `train` and `val` hold.
+
+    `batch` counts the pictures of one process; `share` is (rank, number of processes).
+    """
 
     def __init__(
         self,
-        splits: dict[str, tuple[Sample, ...]],
-        preprocess: Preprocess,
-        augment: Augment,
+        train: Keyed,
+        val: Keyed,
+        labels: Sequence[int],
         *,
         batch: int,
-        seed: int = 0,
         workers: int = 0,
         pin: bool = False,
         balanced: bool = False,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         super().__init__()
-        train = Pictures(splits["train"], preprocess, augment, seed)
-        weights = _balance([sample.label for sample in splits["train"]]) if balanced else None
-        self.train_loader = ResumableLoader(train, batch, workers, train=True, pin=pin, weights=weights)
-        val = Pictures(splits["val"], preprocess, None, seed)
-        self.val_loader = ResumableLoader(val, batch, workers, train=False)
+        weights = _balance(list(labels)) if balanced else None
+        self.train_loader = ResumableLoader(train, batch, workers, train=True, pin=pin, weights=weights, share=share)
+        self.val_loader = ResumableLoader(val, batch, workers, train=False, share=share)
 
     def train_dataloader(self) -> ResumableLoader:
         """Shuffled and augmented; a last, smaller batch is left out, another one each epoch."""

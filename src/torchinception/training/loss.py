@@ -14,9 +14,14 @@ from torchinception.training.recipe import Loss, Mix
 def head_losses(
     logits: Mapping[str, Tensor], target: Tensor, settings: Loss, class_weights: Tensor | None = None
 ) -> dict[str, Tensor]:
-    """Cross-entropy of each head by its name; `target` is labels (N,) or probabilities (N, classes)."""
+    """Cross-entropy of each head by its name, divided by N; `target` is labels (N,) or probabilities (N, classes).
+
+    (torch's own mean divides by the class weights of the labels instead, so that a batch counts for more or less
+    than its pictures, and parts of a batch on several processes do not add up to the whole.)
+    """
     return {
-        name: cross_entropy(values, target, class_weights, label_smoothing=settings.label_smoothing)
+        name: cross_entropy(values, target, class_weights, label_smoothing=settings.label_smoothing, reduction="sum")
+        / len(target)
         for name, values in logits.items()
     }
 

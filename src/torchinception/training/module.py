@@ -1,5 +1,6 @@
 """What Lightning drives: one network with its losses, optimizer, schedule and average."""
 
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -14,14 +15,16 @@ from torchinception.models import Inception
 from torchinception.training.average import RunningAverage
 from torchinception.training.loss import head_losses, mix, total_loss
 from torchinception.training.optimizer import build_optimizer
-from torchinception.training.recipe import Recipe
+from torchinception.training.recipe import Recipe, Tune
 from torchinception.training.schedule import rate
+from torchinception.training.tuning import set_still
 
 
 class Training(LightningModule):
     """One network in training.
 
     Args:
+        preprocess: normalizes the loaders' pictures; None: their inputs are the network's as they are.
         steps: optimizer steps of the whole run, counted by the caller. (Lightning's own estimate sets
             up the loader before its state is restored, and so loses it without a word.)
         data: fingerprint of the pictures; a checkpoint goes on with no others.
@@ -29,11 +32,12 @@ class Training(LightningModule):
     """
 
     class_weights: Tensor | None
+    _run: Callable[..., tuple[Tensor, dict[str, Tensor]]]
 
     def __init__(
         self,
         net: Inception,
-        preprocess: Preprocess,
+        preprocess: Preprocess | None,
         recipe: Recipe,
         steps: int,
         data: str,
@@ -43,30 +47,41 @@ class Training(LightningModule):
         self.net, self.preprocess, self.recipe, self.steps, self.data = net, preprocess, recipe, steps, data
         self.average = RunningAverage(net, recipe.average) if recipe.average.name != "none" else None
         self.register_buffer("class_weights", class_weights, persistent=False)
+        run = torch.compile(net) if recipe.compile else net
+        object.__setattr__(self, "_run", run)  # not a second submodule of the same weights
 
     def losses(self, pictures: Tensor, target: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Each head's loss and logits (N, classes), the classifier's under `main`.
 
         Takes normalized pictures (N, 3, size, size), and labels (N,) or probabilities (N, classes).
         """
-        main, opinions = self.net(pictures, aux=True)
+        main, opinions = self._run(pictures, aux=True)
         logits = {"main": main, **opinions}
         return head_losses(logits, target, self.recipe.loss, self.class_weights), logits
+
+    def normalize(self, inputs: Tensor) -> Tensor:
+        """A loader's inputs -> the network's."""
+        return self.preprocess.normalize(inputs) if self.preprocess else inputs
+
+    def on_train_batch_start(self, batch: Any, index: int) -> None:  # noqa: ARG002
+        """Set what moves; of Lightning's hooks only this one is also called on resuming in mid-epoch."""
+        if self.recipe.tune != Tune():
+            set_still(self.net, self.recipe.tune, self.current_epoch)
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> dict[str, Any]:
         """One step; each head's loss and number of right answers go along for the record."""
         labels = batch[1]
         random = Random(keyed_seed(self.recipe.seed, 1, self.current_epoch, index))  # 1: apart from pictures' keys
         classes = self.net.classifier.out_features
-        pictures, target = mix(self.preprocess.normalize(batch[0]), labels, classes, self.recipe.mix, random)
+        pictures, target = mix(self.normalize(batch[0]), labels, classes, self.recipe.mix, random)
         losses, logits = self.losses(pictures, target)
         correct = {name: (values.argmax(1) == labels).sum() for name, values in logits.items()}
         detached = {name: loss.detach() for name, loss in losses.items()}
         return dict(loss=total_loss(losses, self.recipe.loss), losses=detached, correct=correct)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Logits (N, classes) of uint8 (N, 3, size, size): of the average if there is one, without auxiliary heads."""
-        logits: Tensor = self.best(self.preprocess.normalize(pictures))
+        """Logits (N, classes) of a loader's inputs: of the average if there is one, without auxiliary heads."""
+        logits: Tensor = self.best(self.normalize(pictures))
         return logits
 
     @property
@@ -91,7 +106,7 @@ class Training(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The recipe's optimizer, with its schedule per step."""
-        optimizer = build_optimizer(self.net, self.recipe.optimizer)
+        optimizer = build_optimizer(self.net, self.recipe.optimizer, self.recipe.tune)
         epochs, schedule = self.recipe.epochs or 1, self.recipe.schedule
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, self.steps, epochs, schedule))
         return dict(optimizer=optimizer, lr_scheduler=dict(scheduler=scheduler, interval="step"))

@@ -1,13 +1,15 @@
 """Optimizers: torch's SGD and AdamW, and RMSProp as TensorFlow computes it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, overload
 
 import torch
 from torch import nn
 from torch.optim import SGD, AdamW
 
-from torchinception.training.recipe import Optimizer
+from torchinception.network import Inception
+from torchinception.training.recipe import Optimizer, Tune
+from torchinception.training.tuning import moving
 
 
 class RMSProp(torch.optim.Optimizer):
@@ -69,9 +71,14 @@ class RMSProp(torch.optim.Optimizer):
         return loss
 
 
-def build_optimizer(net: nn.Module, settings: Optimizer) -> torch.optim.Optimizer:
-    """The optimizer that a recipe asks for, on the parameters of a network."""
-    groups = decay_groups(net, settings.weight_decay)
+def build_optimizer(net: Inception, settings: Optimizer, tune: Tune | None = None) -> torch.optim.Optimizer:
+    """The optimizer that a recipe asks for, on the parameters of a network that move."""
+    factors = moving(net, tune or Tune())
+    groups: list[dict[str, Any]] = [
+        group | dict(lr=settings.lr * factor)
+        for factor, parameters in factors.items()
+        for group in decay_groups(parameters, settings.weight_decay)
+    ]
     if settings.name == "rmsprop":
         return RMSProp(groups, settings.lr, decay=settings.decay, momentum=settings.momentum, eps=settings.eps)
     if settings.name == "adamw":
@@ -79,9 +86,9 @@ def build_optimizer(net: nn.Module, settings: Optimizer) -> torch.optim.Optimize
     return SGD(groups, settings.lr, settings.momentum, nesterov=settings.nesterov and settings.momentum > 0)
 
 
-def decay_groups(net: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+def decay_groups(parameters: Iterable[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
     """Parameters for an optimizer: weight decay on weights, none on biases and batch norm."""
-    parameters = list(net.parameters())
+    parameters = list(parameters)
     return [
         dict(params=[p for p in parameters if p.ndim > 1], weight_decay=weight_decay),
         dict(params=[p for p in parameters if p.ndim <= 1], weight_decay=0.0),

@@ -5,14 +5,18 @@ from collections import Counter
 
 import torch
 
+from torchinception.classifier import load
 from torchinception.data.folder import Folder, Sample
+from torchinception.data.transforms import Preprocess
 from torchinception.devices import resolve_precision
 from torchinception.errors import UsageError
 from torchinception.models import find_spec
 from torchinception.network import describe_sizes
 from torchinception.progress import Listener
 from torchinception.training.loss import class_weights
-from torchinception.training.recipe import Recipe
+from torchinception.training.recipe import Mix, Recipe, Tune
+from torchinception.training.tuning import check_tune
+from torchinception.weights.bundle import tensors_sha256
 
 FEWEST_STEPS = 600  # from scratch, fewer leave even a small folder unlearned
 
@@ -24,7 +28,9 @@ def choose(
 
     Raises:
         UsageError: the network, or its auxiliary heads, cannot take the size; or there is but one picture.
+        MissingInputError, ModelFileError: no weights there, or not to be used.
     """
+    recipe = _take_over(recipe, listener)
     small = folder.side_px <= 64
     class_weights(recipe.loss, folder.classes, count_classes(folder, splits))  # refuses unknown names
     network = recipe.network or ("small_inception" if small else "googlenet_bn")
@@ -35,9 +41,16 @@ def choose(
             f"Chose {network} at {size} px: the pictures are {'small' if small else 'large'} "
             f"(median {folder.side_px} px). Others: --network, --size; see inception models"
         )
-    if size < spec.min_size:
-        raise UsageError(f"{network} needs pictures of at least {spec.min_size} px, not {size}; raise --size")
-    fits, weight = size in spec.aux_sizes, recipe.loss.aux_weight
+    least = min(size, recipe.start_size or size)
+    if least < spec.min_size:
+        raise UsageError(f"{network} needs pictures of at least {spec.min_size} px, not {least}; raise --size")
+    if (recipe.start_size or size) > size:
+        raise UsageError(f"start_size = {recipe.start_size} is above the size of {size} px that pictures grow to")
+    check_tune(recipe.tune, list(spec.stages))
+    fits, weight = size in spec.aux_sizes and least in spec.aux_sizes, recipe.loss.aux_weight
+    if recipe.features.cached:
+        _check_probe(recipe)
+        weight = 0.0
     bounds = f"need {describe_sizes(spec.aux_sizes)}" if spec.aux else "do not exist"
     if weight and not fits:
         raise UsageError(f"loss.aux_weight = {weight}, but the auxiliary heads of {network} {bounds}; set it to 0")
@@ -51,7 +64,9 @@ def choose(
     epochs = recipe.epochs or max(30, math.ceil(FEWEST_STEPS / (count // batch)))
     if recipe.epochs is None:
         listener.say(f"Chose {epochs} epochs of {count // batch} steps of {batch}. Others: --epochs, --batch")
-    chosen = dict(network=network, size=size, crop=recipe.crop or spec.crop, loss=loss, batch=batch, epochs=epochs)
+    look = Preprocess(size=size, crop=recipe.crop or spec.crop)
+    chosen = dict(network=network, size=size, crop=look.crop, loss=loss, batch=batch, epochs=epochs)
+    chosen |= {name: getattr(recipe, name) or getattr(look, name) for name in ("interpolation", "mean", "std")}
     chosen |= dict(precision=resolve_precision(recipe.precision, device))
     return recipe.model_copy(update=chosen)
 
@@ -60,3 +75,29 @@ def count_classes(folder: Folder, splits: dict[str, tuple[Sample, ...]]) -> list
     """Training pictures of each class."""
     found = Counter(sample.label for sample in splits["train"])
     return [found[label] for label in range(len(folder.classes))]
+
+
+def _take_over(recipe: Recipe, listener: Listener) -> Recipe:
+    """The recipe with network, preprocessing and digest of the weights that it begins with."""
+    if recipe.weights is None or recipe.weights_sha256:  # none, or noted when the run began
+        return recipe
+    start = load(recipe.weights)
+    spec, look = start.spec, start.preprocess
+    if recipe.network not in (None, spec.network):
+        raise UsageError(f"{recipe.weights} holds {spec.network}, not {recipe.network}; leave --network out")
+    if spec.channels != 3:
+        raise UsageError(f"{recipe.weights} takes pictures of {spec.channels} channels; training here needs 3")
+    listener.say(f"Beginning with {spec.network} of {recipe.weights}, trained at {look.size} px")
+    taken = dict(network=spec.network, size=look.size, crop=look.crop, interpolation=look.interpolation)
+    taken |= dict(mean=look.mean, std=look.std, bn_eps=spec.bn_eps)
+    chosen = {key: value for key, value in taken.items() if getattr(recipe, key) is None}
+    return recipe.model_copy(update=chosen | dict(weights_sha256=tensors_sha256(start.network.state_dict())))
+
+
+def _check_probe(recipe: Recipe) -> None:
+    if recipe.weights is None:
+        raise UsageError("features.cached needs weights to compute features with: --weights MODEL, a file or a run")
+    off = dict(tune=Tune(), mix=Mix(), start_size=None, activation_checkpointing=False, compile=False)
+    for key, value in off.items():
+        if getattr(recipe, key) != value:
+            raise UsageError(f"features.cached trains a classifier on features alone; {key} cannot be used with it")

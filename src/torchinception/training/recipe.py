@@ -19,12 +19,13 @@ from pydantic import (
     ValidationError,
 )
 
-from torchinception.data.transforms import Augment
+from torchinception.data.transforms import Augment, Preprocess
 from torchinception.errors import MissingInputError, UsageError
 
 FROZEN = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 FOLDER = resources.files("torchinception") / "recipes"
 Beta = Annotated[float, Field(ge=0, lt=1)]
+Triple = tuple[float, float, float]
 
 
 class Loss(BaseModel):
@@ -88,19 +89,49 @@ class Average(BaseModel):
     decay: float = Field(0.9999, ge=0, lt=1)  # ema
 
 
+class Tune(BaseModel):
+    """What moves, and how fast; see `training.tuning`. Stages by name, as `inception summary` lists them."""
+
+    model_config = FROZEN
+
+    batch_norm: Literal["train", "freeze-statistics", "freeze-all"] = "train"
+    freeze_to: str | None = None  # this stage and all before it stay as they are
+    head_epochs: NonNegativeInt = 0  # epochs at the beginning in which the classifier and auxiliary heads move alone
+    lr_factors: dict[str, PositiveFloat] = {}  # by stage, `aux` or `classifier`; 1 elsewhere
+
+
+class Features(BaseModel):
+    """The linear probe: a classifier on features of a trunk that does not move; see `training.features`."""
+
+    model_config = FROZEN
+
+    cached: bool = False  # compute them once, before training
+    views: NonNegativeInt = 0  # augmented views of each picture, taken in turn; 0: as in evaluation
+
+
 class Recipe(BaseModel):
     """A whole recipe. What is None is chosen by the pictures when a run begins, and then stands in its recipe.toml."""
 
     model_config = FROZEN
 
+    weights: str | None = None  # a model file or a run, to begin with its network, preprocessing and weights
+    weights_sha256: str | None = None  # of its tensors, noted when a run begins
     network: str | None = None
     size: int | None = Field(None, ge=1, le=4096)
     crop: float | None = Field(None, ge=0.05, le=1)
+    interpolation: Literal["bilinear", "bicubic"] | None = None
+    mean: Triple | None = None  # of each channel, RGB from 0 to 1; normalized is (x - mean) / std
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
+    bn_eps: PositiveFloat | None = None  # None: as published
+    start_size: int | None = Field(None, ge=1, le=4096)  # grow to `size` over the first two thirds of the epochs
     epochs: PositiveInt | None = None
     batch: PositiveInt | None = None
+    patience: NonNegativeInt = 0  # stop after so many epochs without a better validation, keep the best; 0: never
     seed: NonNegativeInt = 0
     precision: str = "auto"  # fp32, bf16, fp16, or by the device
     accumulate: PositiveInt = 1  # batches a step; batch norm sees each by itself
+    activation_checkpointing: bool = False  # by stage: less memory, a third more time, the same result
+    compile: bool = False  # by torch.compile: a slow start, then faster on most devices; rounds differently
     sampler: Literal["shuffled", "balanced"] = "shuffled"  # balanced: classes drawn equally often
     augment: Augment = Augment()
     mix: Mix = Mix()
@@ -108,6 +139,24 @@ class Recipe(BaseModel):
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
     average: Average = Average()
+    tune: Tune = Tune()
+    features: Features = Features()
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """Of a resolved recipe."""
+        chosen = dict(size=self.size, crop=self.crop, interpolation=self.interpolation, mean=self.mean, std=self.std)
+        return Preprocess.model_validate(chosen)
+
+    def size_at(self, epoch: int) -> int:
+        """Side of training's pictures in an epoch, from 0: from `start_size` up to `size` in equal steps.
+
+        >>> [Recipe(size=96, start_size=64, epochs=6).size_at(epoch) for epoch in range(6)]
+        [64, 72, 80, 88, 96, 96]
+        """
+        assert self.size
+        start, rise = self.start_size or self.size, (self.epochs or 1) * 2 / 3
+        return start + int((self.size - start) * min(1.0, epoch / rise))
 
 
 def recipe_names() -> list[str]:

@@ -2,39 +2,30 @@
 
 import contextlib
 import json
-import logging
 import math
 import os
-import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from importlib.metadata import version
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer
 
 from torchinception.classifier import Classifier, load
 from torchinception.data.folder import Folder, Sample, scan
 from torchinception.data.images import load_image
-from torchinception.data.module import PicturesModule, keyed_seed
-from torchinception.data.transforms import Preprocess
-from torchinception.devices import PRECISIONS, resolve_device
+from torchinception.devices import resolve_device
 from torchinception.errors import MissingInputError, SaveError, UsageError
 from torchinception.evaluation import measure
 from torchinception.files import write_atomically
-from torchinception.models import create
 from torchinception.progress import Listener
 from torchinception.report import write_report
-from torchinception.training.checkpoint import Recorder, VerifiedIO
+from torchinception.training.fit import Job, fit, isolated
 from torchinception.training.lock import locked
-from torchinception.training.loss import class_weights
-from torchinception.training.module import Training
-from torchinception.training.plan import choose, count_classes
+from torchinception.training.plan import choose
+from torchinception.training.ranks import together
 from torchinception.training.recipe import Recipe, load_recipe, to_toml
+from torchinception.training.recorder import Recorder
 from torchinception.training.store import Store
-from torchinception.weights.bundle import ModelSpec
 
 RUN_FILES = (
     "recipe.toml",
@@ -45,21 +36,6 @@ RUN_FILES = (
     "report.html",
     "metrics.json",
 )
-VERSIONS = ("torchinception", "torch", "torchvision", "lightning", "pillow", "numpy")
-
-
-@dataclass(frozen=True)
-class Job:
-    """One run, checked and resolved."""
-
-    folder: Folder
-    splits: dict[str, tuple[Sample, ...]]
-    recipe: Recipe
-    out: Path
-    workers: int
-    device: torch.device
-    checkpoint_every: int
-    listener: Listener
 
 
 def train(
@@ -73,6 +49,8 @@ def train(
     workers: int | None = None,
     device: str = "auto",
     checkpoint_every: int = 500,
+    checkpoint_minutes: float = 15,
+    process_timeout: float = 60,
     listener: Listener | None = None,
 ) -> Classifier:
     """Train a classifier on a folder of class folders, evaluate it, and write everything into one run folder.
@@ -87,6 +65,8 @@ def train(
         workers: processes that read pictures; results do not depend on it. Default: by picture size.
         device: `auto`, `cpu`, `cuda`, `cuda:N`, `mps`.
         checkpoint_every: steps between checkpoints; one is saved at each epoch's end anyway.
+        checkpoint_minutes: the most time between checkpoints.
+        process_timeout: seconds after which several processes give up on one that does not answer.
         listener: hears of choices and progress.
 
     Returns:
@@ -102,105 +82,78 @@ def train(
     out = Path(out) if out is not None else Path("runs") / data.resolve().name
     if checkpoint_every < 1 or (workers or 0) < 0:
         raise UsageError(f"checkpoints need at least 1 step between, workers at least 0: {checkpoint_every}, {workers}")
+    if not checkpoint_minutes > 0:
+        raise UsageError(f"checkpoint_minutes must be above 0, not {checkpoint_minutes}")
     on = resolve_device(device)
-    check_out(out, data, resume=resume, overwrite=overwrite)
-    if resume and (out / "metrics.json").exists() and (out / "model.safetensors").exists():
-        listener.say(f"{out} is finished already; use --overwrite to train anew")
-        return load(out, on)
+    with together(on.type, process_timeout) as ranks:
+        if on.type == "cuda" and not ranks.alone:
+            on = resolve_device(f"cuda:{ranks.local_rank}")
+        if ranks.rank:
+            listener = Listener()  # the first process speaks for all
+        if ranks.attempt:
+            listener.say(f"A process had failed; attempt {ranks.attempt + 1}")
+            resume = out.is_dir() and not (overwrite and (out / "metrics.json").exists())  # what was begun goes on
+            overwrite = overwrite and not resume
+        ranks.first(lambda: check_out(out, data, resume=resume, overwrite=overwrite))
+        if resume and (out / "metrics.json").exists() and (out / "model.safetensors").exists():
+            listener.say(f"{out} is finished already; use --overwrite to train anew")
+            return load(out, on)
+
+        def prepare() -> tuple[Folder, dict[str, tuple[Sample, ...]], Recipe]:
+            return _prepare(data, recipe, settings, out, on, listener, resume=resume)
+
+        folder, splits, resolved = ranks.first(prepare)
+        with locked(out) if ranks.rank == 0 else contextlib.nullcontext():
+            if ranks.rank == 0:
+                _open_run(out, resolved, listener, overwrite=overwrite)
+            if workers is None:
+                workers = 0 if folder.side_px <= 64 else max(1, min(8, (os.cpu_count() or 2) // ranks.local_world - 1))
+            several = "" if ranks.alone else f", {ranks.world} processes"
+            listener.say(
+                f"Training {resolved.network} at {resolved.size} px on {len(splits['train'])} pictures of "
+                f"{len(folder.classes)} classes, {len(splits['val'])} held out; {on}, {resolved.precision}{several}"
+            )
+            job = Job(folder, splits, resolved, out, workers, on, checkpoint_every, checkpoint_minutes, listener, ranks)
+            with isolated(on):
+                model, recorder = fit(job, resume=resume)
+            ranks.first(lambda: _finish(job, model, recorder))
+        return model if ranks.alone else load(out, on)
+
+
+def _prepare(
+    data: Path,
+    recipe: str | Path | None,
+    settings: Mapping[str, Any] | None,
+    out: Path,
+    device: torch.device,
+    listener: Listener,
+    *,
+    resume: bool,
+) -> tuple[Folder, dict[str, tuple[Sample, ...]], Recipe]:
+    """Check the pictures, and the recipe against them and against an earlier part of the run."""
     own = out / "recipe.toml"
     begun = resume and own.exists()
     wanted = load_recipe(recipe or (own if begun else "default"), settings)
     folder = scan(data, listener)
     splits = folder.for_training()
-    resolved = choose(wanted, folder, splits, on, listener)
+    resolved = choose(wanted, folder, splits, device, listener)
     if begun:
         _check_unchanged(out, load_recipe(own), resolved)
-    with locked(out):
-        if overwrite:
-            _forget_progress(out, listener)
-        for leftover in (path for name in RUN_FILES for path in out.glob(f".{name}.*.tmp")):
-            leftover.unlink(missing_ok=True)  # of a save that was killed
-        Store(out / "checkpoints", listener).sweep()
-        write_atomically(own, to_toml(resolved))
-        listener.say(
-            f"Training {resolved.network} at {resolved.size} px on {len(splits['train'])} pictures of "
-            f"{len(folder.classes)} classes, {len(splits['val'])} held out; {on}, {resolved.precision}"
-        )
-        if workers is None:
-            workers = 0 if folder.side_px <= 64 else max(1, min(8, (os.cpu_count() or 2) - 1))
-        job = Job(folder, splits, resolved, out, workers, on, checkpoint_every, listener)
-        with _isolated(on):
-            model, recorder = _fit(job, resume=resume)
-        return _finish(job, model, recorder)
+    return folder, splits, resolved
 
 
-def _fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
-    recipe = job.recipe
-    assert recipe.network
-    assert recipe.size
-    assert recipe.crop
-    assert recipe.batch
-    assert recipe.epochs
-    preprocess = Preprocess(size=recipe.size, crop=recipe.crop)
-    torch.manual_seed(keyed_seed(recipe.seed))
-    aux = bool(recipe.loss.aux_weight)
-    net = create(recipe.network, len(job.folder.classes), aux=aux).to(memory_format=torch.channels_last)
-    pictures = PicturesModule(
-        job.splits,
-        preprocess,
-        recipe.augment,
-        batch=recipe.batch,
-        seed=recipe.seed,
-        workers=job.workers,
-        pin=job.device.type == "cuda",
-        balanced=recipe.sampler == "balanced",
-    )
-    steps = recipe.epochs * math.ceil(len(pictures.train_loader) / recipe.accumulate)
-    recorder = Recorder(job.out, steps, job.checkpoint_every, pictures.val_loader, job.listener, job.device)
-    trainer = Trainer(
-        accelerator=job.device.type,
-        devices=1 if job.device.index is None else [job.device.index],
-        precision=PRECISIONS[recipe.precision],  # type: ignore[arg-type]
-        max_epochs=recipe.epochs,
-        accumulate_grad_batches=recipe.accumulate,
-        gradient_clip_val=recipe.optimizer.clip_norm or None,
-        deterministic=job.device.type == "cpu",
-        callbacks=[recorder],
-        plugins=[VerifiedIO()],
-        default_root_dir=job.out,
-        use_distributed_sampler=False,
-        limit_val_batches=0,  # the recorder validates
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    found = recorder.store.newest() if resume else None
-    if found:
-        recorder.store.keep(int(found.stem.removeprefix("step-")))  # a killed save may have left it unlisted
-    if resume:
-        job.listener.say(f"Resuming from {found}" if found else f"No checkpoint in {job.out} yet: starting at step 0")
-    weights = class_weights(recipe.loss, job.folder.classes, count_classes(job.folder, job.splits))
-    training = Training(net, preprocess, recipe, steps, job.folder.fingerprint, weights)
-    trainer.fit(training, datamodule=pictures, ckpt_path=found)
-    spec = ModelSpec(
-        network=recipe.network,
-        classes=job.folder.classes,
-        aux=aux,
-        preprocess=preprocess,
-        recipe=recipe.model_dump(mode="json"),
-        versions={name: version(name) for name in VERSIONS},
-        data=job.folder.fingerprint,
-    )
-    raw = job.out / "raw.safetensors"
-    if training.average:
-        Classifier(net, spec, job.device).save(raw)
-    else:
-        raw.unlink(missing_ok=True)  # of a run that was begun anew
-    return Classifier(training.best, spec, job.device), recorder
+def _open_run(out: Path, recipe: Recipe, listener: Listener, *, overwrite: bool) -> None:
+    """Write the recipe into the run folder, without what an earlier run or a killed save has left there."""
+    if overwrite:
+        _forget_progress(out, listener)
+    for leftover in (path for name in RUN_FILES for path in out.glob(f".{name}.*.tmp")):
+        leftover.unlink(missing_ok=True)  # of a save that was killed
+    Store(out / "checkpoints", listener).sweep()
+    write_atomically(out / "recipe.toml", to_toml(recipe))
 
 
-def _finish(job: Job, model: Classifier, recorder: Recorder) -> Classifier:
+def _finish(job: Job, model: Classifier, recorder: Recorder) -> None:
+    """Evaluate, and write the model file, the report and last the metrics, which mark the end."""
     recipe, splits, batch = job.recipe, job.splits, job.recipe.batch or 1
     metrics: dict[str, Any] = dict(network=recipe.network, size=recipe.size, epochs=recipe.epochs)
     for split in (name for name in ("val", "test") if splits.get(name)):
@@ -233,10 +186,7 @@ def _finish(job: Job, model: Classifier, recorder: Recorder) -> Classifier:
             (load_image(m.path), m.truth, list(zip(m.guesses, m.probabilities, strict=True))) for m in last.mistakes
         ],
     )
-    write_atomically(
-        job.out / "metrics.json", json.dumps(metrics, indent=2, allow_nan=False) + "\n"
-    )  # last: it marks the end
-    return model
+    write_atomically(job.out / "metrics.json", json.dumps(metrics, indent=2, allow_nan=False) + "\n")
 
 
 def check_out(out: Path, data: Path, *, resume: bool, overwrite: bool) -> None:
@@ -291,24 +241,3 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         inner = isinstance(value, dict) and key in Recipe.model_fields
         found |= _flat(value, f"{key}.") if inner else {f"{prefix}{key}": json.dumps(value)}
     return found
-
-
-@contextlib.contextmanager
-def _isolated(device: torch.device) -> Iterator[None]:
-    """Leave the caller's random state, determinism and logging as they were; keep Lightning's chatter away."""
-    logger, cudnn = logging.getLogger("lightning.pytorch"), torch.backends.cudnn
-    level, benchmark = logger.level, cudnn.benchmark
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    forked: dict[str, Any] = (
-        dict(devices=[]) if device.type == "cpu" else dict(devices=[device.index or 0], device_type=device.type)
-    )
-    with torch.random.fork_rng(**forked), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning")
-        logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            logger.setLevel(level)
-            cudnn.benchmark = benchmark
-            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)

@@ -1,0 +1,256 @@
+"""The part of a run that trains: network, loaders and Lightning's trainer put together."""
+
+import contextlib
+import logging
+import math
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.strategies import DDPStrategy
+
+from torchinception.classifier import Classifier, load
+from torchinception.data.folder import Folder, Sample
+from torchinception.data.module import Pictures, PicturesModule, keyed_seed
+from torchinception.devices import PRECISIONS
+from torchinception.errors import DataError, UsageError
+from torchinception.files import cache_folder
+from torchinception.models import Inception, create
+from torchinception.progress import Listener
+from torchinception.training.checkpoint import VerifiedIO
+from torchinception.training.features import Features, Views, compute
+from torchinception.training.loss import class_weights
+from torchinception.training.module import Training
+from torchinception.training.plan import count_classes
+from torchinception.training.ranks import Ranks
+from torchinception.training.recipe import Recipe
+from torchinception.training.recorder import Recorder
+from torchinception.training.store import Store
+from torchinception.training.sync_norm import synchronize
+from torchinception.training.tuning import begin_with
+from torchinception.weights.bundle import ModelSpec, tensors_sha256
+
+VERSIONS = ("torchinception", "torch", "torchvision", "lightning", "pillow", "numpy")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run, checked and resolved."""
+
+    folder: Folder
+    splits: dict[str, tuple[Sample, ...]]
+    recipe: Recipe
+    out: Path
+    workers: int
+    device: torch.device
+    checkpoint_every: int
+    checkpoint_minutes: float
+    listener: Listener
+    ranks: Ranks
+
+
+def fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
+    """Train, from the last checkpoint on if there is one.
+
+    Returns:
+        The classifier that the run is for, and the record; the raw weights beside an average are written.
+
+    Raises:
+        UsageError, DataError, SaveError, InterruptedRunError: as `run.train`.
+    """
+    recipe, ranks = job.recipe, job.ranks
+    assert recipe.batch
+    assert recipe.epochs
+    if recipe.batch % ranks.world or recipe.batch < 2 * ranks.world:
+        raise UsageError(
+            f"{ranks.world} processes cannot share a batch of {recipe.batch} pictures evenly, two or more each; "
+            f"set --batch to a multiple of {ranks.world}"
+        )
+    found = ranks.first(lambda: _last_checkpoint(job, resume=resume))
+    net, whole = _network(job, begun=bool(found))
+    pictures = _loaders(job, whole) if recipe.features.cached else _loaders(job, None)
+    per_epoch = len(pictures.train_loader)
+    if per_epoch == 0:
+        raise UsageError(f"there are fewer than {recipe.batch} pictures to train on; lower --batch")
+    steps = recipe.epochs * math.ceil(per_epoch / recipe.accumulate)
+    recorder = Recorder(
+        job.out,
+        steps,
+        job.checkpoint_every,
+        pictures.val_loader,
+        job.listener,
+        job.device,
+        minutes=job.checkpoint_minutes,
+        patience=recipe.patience,
+        ranks=ranks,
+    )
+    trainer = Trainer(
+        accelerator=job.device.type,
+        **_strategy(job),
+        precision=PRECISIONS[recipe.precision],  # type: ignore[arg-type]
+        max_epochs=recipe.epochs,
+        accumulate_grad_batches=recipe.accumulate,
+        gradient_clip_val=recipe.optimizer.clip_norm or None,
+        deterministic=job.device.type == "cpu",
+        callbacks=[recorder],
+        plugins=[VerifiedIO()],
+        default_root_dir=job.out,
+        use_distributed_sampler=False,
+        limit_val_batches=0,  # the recorder validates
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    weights = class_weights(recipe.loss, job.folder.classes, count_classes(job.folder, job.splits))
+    preprocess = None if recipe.features.cached else recipe.preprocess
+    training = Training(net, preprocess, recipe, steps, job.folder.fingerprint, weights)
+    if ranks.rank:
+        torch.manual_seed(keyed_seed(recipe.seed, 2, ranks.rank))  # each process drops out other units
+    trainer.fit(training, datamodule=pictures, ckpt_path=found)
+    if recipe.patience and (best := ranks.first(recorder.store.best)):
+        training.load_state_dict(VerifiedIO().load_checkpoint(best)["state_dict"])
+    spec = ModelSpec(
+        network=whole.name,
+        classes=job.folder.classes,
+        aux=bool(recipe.loss.aux_weight),
+        bn_eps=recipe.bn_eps,
+        preprocess=recipe.preprocess,
+        recipe=recipe.model_dump(mode="json"),
+        versions={name: version(name) for name in VERSIONS},
+        data=job.folder.fingerprint,
+    )
+    if ranks.rank == 0:
+        _save_raw(job, Classifier(_assembled(training.net, whole), spec, job.device), averaged=bool(training.average))
+    return Classifier(_assembled(training.best, whole), spec, job.device), recorder
+
+
+def _network(job: Job, *, begun: bool) -> tuple[Inception, Inception]:
+    """What is trained, and the whole network: the same, but for the linear probe."""
+    recipe, classes = job.recipe, job.folder.classes
+    assert recipe.network
+    torch.manual_seed(keyed_seed(recipe.seed))
+    net = create(recipe.network, len(classes), aux=bool(recipe.loss.aux_weight), bn_eps=recipe.bn_eps)
+    if recipe.weights and (recipe.features.cached or not begun):  # a checkpoint holds all weights but the probe's trunk
+        start = load(recipe.weights)
+        if tensors_sha256(start.network.state_dict()) != recipe.weights_sha256:
+            raise DataError(f"{recipe.weights} is not what the run began with; restore it, or use another --out")
+        fresh = begin_with(net, start, classes)
+        if fresh:
+            job.listener.say(f"Fresh weights for other classes: {', '.join(fresh)}")
+    net = net.to(memory_format=torch.channels_last)
+    net.activation_checkpointing = recipe.activation_checkpointing
+    if not recipe.features.cached:
+        if not job.ranks.alone:
+            synchronize(net, job.device)
+        return net, net
+    head = Inception(net.name, {}, len(classes), channels=net.classifier.in_features, dropout=net.dropout.p)
+    head.classifier.load_state_dict(net.classifier.state_dict())
+    return head, net
+
+
+def _loaders(job: Job, trunk: Inception | None) -> PicturesModule:
+    recipe, splits, ranks = job.recipe, job.splits, job.ranks
+    assert recipe.batch
+    labels = [sample.label for sample in splits["train"]]
+    if trunk is None:
+        train: Any = Pictures(splits["train"], recipe.preprocess, recipe.augment, recipe.seed, recipe.size_at)
+        val: Any = Pictures(splits["val"], recipe.preprocess, None, recipe.seed)
+    else:
+        train, val = _features(job, trunk)
+    return PicturesModule(
+        train,
+        val,
+        labels,
+        batch=recipe.batch // ranks.world,
+        workers=0 if trunk else job.workers,
+        pin=job.device.type == "cuda",
+        balanced=recipe.sampler == "balanced",
+        share=(ranks.rank, ranks.world),
+    )
+
+
+def _features(job: Job, trunk: Inception) -> tuple[Features, Features]:
+    recipe, splits = job.recipe, job.splits
+    chosen = range(1, recipe.features.views + 1) or range(1)
+    wanted = [(sample, view) for sample in splits["train"] for view in chosen] + [(s, 0) for s in splits["val"]]
+    views = Views(wanted, recipe.preprocess, recipe.augment, recipe.seed)
+
+    def table() -> Any:
+        return compute(
+            cache_folder() / "features", trunk, views, workers=job.workers, device=job.device, listener=job.listener
+        )
+
+    rows, positions = job.ranks.first(table)
+    count, each = len(splits["train"]), len(chosen)
+    mine = [positions[i * each : (i + 1) * each] for i in range(count)]
+    labels = {split: [sample.label for sample in splits[split]] for split in ("train", "val")}
+    return (
+        Features(rows, mine, labels["train"], recipe.seed),
+        Features(rows, [[position] for position in positions[count * each :]], labels["val"], recipe.seed),
+    )
+
+
+def _strategy(job: Job) -> dict[str, Any]:
+    ranks, device = job.ranks, job.device
+    if ranks.alone:
+        return dict(devices=1 if device.index is None else [device.index])
+    strategy = DDPStrategy(
+        process_group_backend="nccl" if device.type == "cuda" else "gloo",
+        cluster_environment=ranks.environment,
+        broadcast_buffers=False,  # batch norm is synchronized
+        find_unused_parameters=job.recipe.tune.head_epochs > 0,
+    )
+    return dict(devices=ranks.local_world, num_nodes=ranks.world // ranks.local_world, strategy=strategy)
+
+
+def _last_checkpoint(job: Job, *, resume: bool) -> Path | None:
+    store = Store(job.out / "checkpoints", job.listener)
+    found = store.newest() if resume else None
+    if found:
+        store.keep(int(found.stem.removeprefix("step-")))  # a killed save may have left it unlisted
+    if resume:
+        job.listener.say(f"Resuming from {found}" if found else f"No checkpoint in {job.out} yet: starting at step 0")
+    return found
+
+
+def _assembled(trained: Inception, whole: Inception) -> Inception:
+    """The whole network: of the linear probe, the trunk with the trained classifier."""
+    if len(trained.trunk):
+        return trained
+    whole.classifier.load_state_dict(trained.classifier.state_dict())
+    return whole
+
+
+def _save_raw(job: Job, model: Classifier, *, averaged: bool) -> None:
+    raw = job.out / "raw.safetensors"
+    if averaged:
+        model.save(raw)
+    else:
+        raw.unlink(missing_ok=True)  # of a run that was begun anew
+
+
+@contextlib.contextmanager
+def isolated(device: torch.device) -> Iterator[None]:
+    """Leave the caller's random state, determinism and logging as they were; keep Lightning's chatter away."""
+    logger, cudnn = logging.getLogger("lightning.pytorch"), torch.backends.cudnn
+    level, benchmark = logger.level, cudnn.benchmark
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    forked: dict[str, Any] = (
+        dict(devices=[]) if device.type == "cpu" else dict(devices=[device.index or 0], device_type=device.type)
+    )
+    with torch.random.fork_rng(**forked), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+            cudnn.benchmark = benchmark
+            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)

@@ -1,0 +1,126 @@
+"""The processes that train one network together: who is who, and how they agree.
+
+`torchrun` and SLURM start them; each of them runs the same command. With one process all of this is nothing.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, distributed
+
+from torchinception.errors import UsageError
+
+T = TypeVar("T")
+PATIENCE = timedelta(days=7)  # for what only the first process does: checking the pictures, the evaluation
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among its like; `attempt` counts the restarts by torchrun."""
+
+    rank: int = 0
+    world: int = 1
+    local_rank: int = 0
+    local_world: int = 1
+    attempt: int = 0
+    environment: Any = None  # Lightning's description of the launcher
+    patient: Any = None  # a process group for what takes long; on the CPU
+
+    @property
+    def alone(self) -> bool:
+        """One process only."""
+        return self.world == 1
+
+    def first(self, make: Callable[[], T]) -> T:
+        """What the first process makes, for all of them; if it fails, all of them fail alike."""
+        if self.alone:
+            return make()
+        told: list[Any] = [None, None]
+        if self.rank == 0:
+            try:
+                told = [make(), None]
+            except Exception as error:  # noqa: BLE001, raised again below
+                told = [None, error]
+        distributed.broadcast_object_list(told, 0, group=self.patient)
+        if told[1] is not None:
+            raise told[1]
+        made: T = told[0]
+        return made
+
+    def gather(self, value: T) -> list[T]:
+        """Everybody's value, by rank."""
+        if self.alone:
+            return [value]
+        found: list[Any] = [None] * self.world
+        distributed.all_gather_object(found, value, group=self.patient)
+        return found
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """The sum over all processes, on the CPU."""
+        total = tensor.detach().cpu().clone()
+        if not self.alone:
+            distributed.all_reduce(total)
+        return total
+
+    def most(self, *numbers: int) -> list[int]:
+        """The greatest of everybody's numbers, one by one: what one process knows, all of them know."""
+        if self.alone:
+            return list(numbers)
+        found = torch.tensor(numbers)
+        distributed.all_reduce(found, distributed.ReduceOp.MAX)
+        return [int(number) for number in found]
+
+
+def launcher() -> Any:
+    """Lightning's description of what started this process as one of several, or None."""
+    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+    from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
+    if TorchElasticEnvironment.detect():
+        return TorchElasticEnvironment()
+    if SLURMEnvironment.detect() and "SLURM_PROCID" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1:
+        return SLURMEnvironment(auto_requeue=False)
+    return None
+
+
+@contextlib.contextmanager
+def together(device_type: str, timeout_seconds: float) -> Iterator[Ranks]:
+    """Join the processes that were started with this one.
+
+    Every attempt of torchrun gets a name space of its own in the store, without which gloo finds the addresses
+    of processes that are dead.
+
+    Raises:
+        UsageError: several processes on a device that cannot work together.
+    """
+    environment = launcher()
+    if environment is None or environment.world_size() == 1:
+        yield Ranks()
+        return
+    if device_type not in ("cpu", "cuda"):
+        raise UsageError(f"several processes train on cpu or cuda, not on {device_type}")
+    rank, world = environment.global_rank(), environment.world_size()
+    attempt = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+    hosted = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    timeout = timedelta(seconds=timeout_seconds)
+    store = distributed.TCPStore(  # type: ignore[attr-defined]
+        environment.main_address, environment.main_port, world, rank == 0 and not hosted, timeout=timeout
+    )
+    distributed.init_process_group(
+        "cpu:gloo,cuda:nccl" if device_type == "cuda" else "gloo",
+        store=distributed.PrefixStore(f"attempt-{attempt}", store),  # type: ignore[attr-defined]
+        rank=rank,
+        world_size=world,
+        timeout=timeout,
+    )
+    patient = distributed.new_group(backend="gloo", timeout=PATIENCE)
+    local_world = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE") or world)
+    try:
+        yield Ranks(rank, world, environment.local_rank(), local_world, attempt, environment, patient)
+    finally:
+        distributed.destroy_process_group()
