@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -67,7 +67,9 @@ class At:
             os.kill(self.process, self.signum)
 
 
-def run(arguments: Sequence[str], cwd: Path, output: Path, moments: Sequence[At]) -> None:
+def run(
+    arguments: Sequence[str], cwd: Path, output: Path, moments: Sequence[At], environment: Mapping[str, str]
+) -> None:
     """`inception ARGUMENTS` in `cwd`, in a process group of its own; what it prints goes to files in `output`."""
     multiprocessing.set_start_method(None, force=True)  # that of a fresh process, not this child's own
     os.setsid()
@@ -76,6 +78,7 @@ def run(arguments: Sequence[str], cwd: Path, output: Path, moments: Sequence[At]
         file = os.open(output / name, os.O_WRONLY | os.O_CREAT)
         os.dup2(file, descriptor)
         os.close(file)
+    os.environ.update(environment)
     sys.argv = ["inception", *arguments]
     for moment in moments:
         moment.install()

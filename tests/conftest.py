@@ -40,9 +40,16 @@ class Result(NamedTuple):
 class Running:
     """A command while it runs; its process leads a group of its own."""
 
-    def __init__(self, arguments: tuple[object, ...], cwd: Path, output: Path, at: tuple[child.At, ...]) -> None:
+    def __init__(
+        self,
+        arguments: tuple[object, ...],
+        cwd: Path,
+        output: Path,
+        at: tuple[child.At, ...],
+        environment: dict[str, str],
+    ) -> None:
         self.output = output
-        self.process = FORKS.Process(target=child.run, args=(tuple(map(str, arguments)), cwd, output, at))
+        self.process = FORKS.Process(target=child.run, args=(tuple(map(str, arguments)), cwd, output, at, environment))
         self.process.start()
 
     def send(self, signum: int) -> None:
@@ -68,12 +75,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Running]]:
-    """`start(*arguments, cwd=, at=)` is `inception ARGUMENTS`, running; `at`: moments of signals."""
+    """`start(*arguments, cwd=, at=, environment=)` is `inception ARGUMENTS`, running; `at`: moments of signals."""
     started: list[Running] = []
 
-    def start(*arguments: object, cwd: Path | None = None, at: tuple[child.At, ...] = ()) -> Running:
+    def start(
+        *arguments: object,
+        cwd: Path | None = None,
+        at: tuple[child.At, ...] = (),
+        environment: dict[str, str] | None = None,
+    ) -> Running:
         output = tmp_path_factory.mktemp("output")
-        started.append(Running(arguments, cwd or tmp_path_factory.mktemp("cwd"), output, at))
+        started.append(Running(arguments, cwd or tmp_path_factory.mktemp("cwd"), output, at, environment or {}))
         return started[-1]
 
     yield start

@@ -15,7 +15,8 @@ from typing import Annotated, Any
 import typer
 
 from torchinception.cli_recipes import recipes_app
-from torchinception.console import Screen, err, out, print_table
+from torchinception.cli_train import train
+from torchinception.console import Screen, err, out, print_table, process_rank
 from torchinception.errors import InceptionError, InterruptedRunError, SaveError
 
 app = typer.Typer(
@@ -153,53 +154,9 @@ app.add_typer(
 )
 
 
-@app.command(epilog="Examples: inception train flowers/   ·   inception train flowers/ --resume")
-def train(
-    data: Annotated[Path, typer.Argument(help="Folder of class folders, or of train/ and val/ with such.")],
-    network: Annotated[str | None, typer.Option(help="Default: chosen by the pictures' size.")] = None,
-    recipe: Annotated[str | None, typer.Option(help="A name from: inception recipes; or a TOML file.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Times through the pictures.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Pictures a step.")] = None,
-    size: Annotated[int | None, typer.Option(help="Side of the pictures in pixels.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Same seed, same machine: same network.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that read pictures; changes no result.")] = None,
-    device: Device = "auto",
-    precision: Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16.")] = None,
-    folder: Annotated[Path | None, typer.Option("--out", help="Run folder; default: runs/NAME_OF_DATA.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run.")] = False,
-    checkpoint_every: Annotated[int, typer.Option(metavar="STEPS", help="Besides one at each epoch's end.")] = 500,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any recipe value.")] = None,
-) -> None:
-    """Train a classifier on your own pictures; Ctrl-C saves, --resume goes on."""
-    from torchinception.training.recipe import parse_settings
-    from torchinception.training.run import train
-
-    named = dict(network=network, epochs=epochs, batch=batch, size=size, seed=seed, precision=precision)
-    settings = {key: value for key, value in named.items() if value is not None} | parse_settings(set_ or [])
-    folder = folder or Path("runs") / data.resolve().name
-    with Screen() as screen:
-        model = train(
-            data,
-            recipe=recipe,
-            settings=settings,
-            out=folder,
-            resume=resume,
-            overwrite=overwrite,
-            workers=workers,
-            device=device,
-            checkpoint_every=checkpoint_every,
-            listener=screen,
-        )
-    metrics = model.spec.metrics
-    split = "test" if "test_top1" in metrics else "val"
-    place = shlex.quote(str(folder))
-    top5 = f", top-5 {metrics[f'{split}_top5']:.1%}" if len(model.classes) > 5 else ""
-    out.print(
-        f"\nOn {metrics[f'{split}_pictures']} held-out pictures: top-1 {metrics[f'{split}_top1']:.1%}{top5}\n\n"
-        f"Look at   {place}/report.html\n"
-        f"Next      inception predict {place} PICTURE…"
-    )
+app.command(
+    epilog="Examples: inception train flowers/   ·   inception train flowers/ --recipe finetune --weights MODEL"
+)(train)
 
 
 @app.command(epilog="Example: inception evaluate runs/flowers flowers/val")
@@ -303,7 +260,8 @@ def main() -> None:
             error = SaveError(f"cannot write the output: {error.strerror}")
         known = isinstance(error, InceptionError)
         text = str(error) if known else f"internal error: {error!r}; --debug shows where, please report it"
-        err.print(f"error: {text}" if known else text)
+        several = f"process {process_rank()}: " if process_rank() else ""
+        err.print(f"{several}error: {text}" if known else f"{several}{text}")
         sys.exit(error.exit_code if isinstance(error, InceptionError) else 70)
 
 

@@ -20,6 +20,11 @@ err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 FORMATS = {"loss": "loss {:.3f}", "accuracy": "acc {:.1%}", "images_per_second": "{:.0f} images/s"}
 
 
+def process_rank() -> int:
+    """Which of several processes of one run this is, as torchrun or SLURM say; 0 speaks for all."""
+    return int(os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or "0")
+
+
 class Screen(Listener):
     """Draws on the error stream, so that what a command prints can go into a pipe; use it in a `with`."""
 

@@ -38,5 +38,5 @@ def resolve_precision(name: str, device: torch.device) -> str:
         gpu = device.type == "cuda"
         name = "fp32" if not gpu else "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     if name not in PRECISIONS or (name == "fp16" and device.type == "cpu"):
-        raise UsageError(f"no precision {name} on {device}; expected auto, fp32, bf16, or on a GPU fp16")
+        raise UsageError(f"no precision {name} on {device}; expected auto, fp32, fp64, bf16, or on a GPU fp16")
     return name

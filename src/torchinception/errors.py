@@ -57,3 +57,7 @@ class InterruptedRunError(InceptionError):
 
     def __str__(self) -> str:
         return str(self.args[1])
+
+
+class LostProcessError(InceptionError):
+    """Another process of the same run died, or no longer answers."""

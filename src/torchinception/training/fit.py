@@ -110,6 +110,8 @@ def fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
     weights = class_weights(recipe.loss, job.folder.classes, count_classes(job.folder, job.splits))
     preprocess = None if recipe.features.cached else recipe.preprocess
     training = Training(net, preprocess, recipe, steps, job.folder.fingerprint, weights)
+    if recipe.precision == "fp64":
+        training.double()  # Lightning would do it after it has read a checkpoint into less
     if ranks.rank:
         torch.manual_seed(keyed_seed(recipe.seed, 2, ranks.rank))  # each process drops out other units
     trainer.fit(training, datamodule=pictures, ckpt_path=found)
@@ -125,6 +127,7 @@ def fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
         versions={name: version(name) for name in VERSIONS},
         data=job.folder.fingerprint,
     )
+    training.float()
     if ranks.rank == 0:
         _save_raw(job, Classifier(_assembled(training.net, whole), spec, job.device), averaged=bool(training.average))
     return Classifier(_assembled(training.best, whole), spec, job.device), recorder

@@ -60,8 +60,9 @@ class Training(LightningModule):
         return head_losses(logits, target, self.recipe.loss, self.class_weights), logits
 
     def normalize(self, inputs: Tensor) -> Tensor:
-        """A loader's inputs -> the network's."""
-        return self.preprocess.normalize(inputs) if self.preprocess else inputs
+        """A loader's inputs -> the network's, of its weights' type."""
+        normalized = self.preprocess.normalize(inputs) if self.preprocess else inputs
+        return normalized.to(self.net.classifier.weight.dtype)
 
     def on_train_batch_start(self, batch: Any, index: int) -> None:  # noqa: ARG002
         """Set what moves; of Lightning's hooks only this one is also called on resuming in mid-epoch."""

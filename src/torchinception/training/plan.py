@@ -1,12 +1,14 @@
 """What a recipe leaves to the pictures: network, size, batch, epochs."""
 
 import math
+import time
 from collections import Counter
 
 import torch
 
 from torchinception.classifier import load
 from torchinception.data.folder import Folder, Sample
+from torchinception.data.module import Pictures
 from torchinception.data.transforms import Preprocess
 from torchinception.devices import resolve_precision
 from torchinception.errors import UsageError
@@ -14,6 +16,7 @@ from torchinception.models import find_spec
 from torchinception.network import describe_sizes
 from torchinception.progress import Listener
 from torchinception.training.loss import class_weights
+from torchinception.training.pace import find_batch, fit_epochs
 from torchinception.training.recipe import Mix, Recipe, Tune
 from torchinception.training.tuning import check_tune
 from torchinception.weights.bundle import tensors_sha256
@@ -22,9 +25,19 @@ FEWEST_STEPS = 600  # from scratch, fewer leave even a small folder unlearned
 
 
 def choose(
-    recipe: Recipe, folder: Folder, splits: dict[str, tuple[Sample, ...]], device: torch.device, listener: Listener
+    recipe: Recipe,
+    folder: Folder,
+    splits: dict[str, tuple[Sample, ...]],
+    device: torch.device,
+    listener: Listener,
+    *,
+    budget_seconds: float | None = None,
+    measure_batch: bool = False,
 ) -> Recipe:
     """Fill in what the recipe leaves to the pictures, and say what and why.
+
+    With a budget the epochs are as many as fit into it, and with `measure_batch` the batch is the fastest,
+    both measured here.
 
     Raises:
         UsageError: the network, or its auxiliary heads, cannot take the size; or there is but one picture.
@@ -61,14 +74,46 @@ def choose(
     batch = min(recipe.batch or max(8, min(32, count // 16)), count)
     if batch < 2:
         raise UsageError(f"batch norm needs at least 2 pictures a step, not {batch}")
-    epochs = recipe.epochs or max(30, math.ceil(FEWEST_STEPS / (count // batch)))
-    if recipe.epochs is None:
-        listener.say(f"Chose {epochs} epochs of {count // batch} steps of {batch}. Others: --epochs, --batch")
     look = Preprocess(size=size, crop=recipe.crop or spec.crop)
-    chosen = dict(network=network, size=size, crop=look.crop, loss=loss, batch=batch, epochs=epochs)
+    chosen = dict(network=network, size=size, crop=look.crop, loss=loss, batch=batch)
     chosen |= {name: getattr(recipe, name) or getattr(look, name) for name in ("interpolation", "mean", "std")}
     chosen |= dict(precision=resolve_precision(recipe.precision, device))
-    return recipe.model_copy(update=chosen)
+    recipe = recipe.model_copy(update=chosen)
+    if measure_batch:
+        recipe = recipe.model_copy(update=dict(batch=find_batch(recipe, len(folder.classes), count, device, listener)))
+    return recipe.model_copy(update=dict(epochs=_epochs(recipe, splits, folder, device, listener, budget_seconds)))
+
+
+def _epochs(
+    recipe: Recipe,
+    splits: dict[str, tuple[Sample, ...]],
+    folder: Folder,
+    device: torch.device,
+    listener: Listener,
+    budget_seconds: float | None,
+) -> int:
+    count, batch = len(splits["train"]), recipe.batch or 1
+    if budget_seconds is not None:
+        reading = _pictures_per_second(recipe, splits["train"])
+        return fit_epochs(
+            recipe, count, len(splits["val"]), len(folder.classes), reading, budget_seconds, device, listener
+        )
+    if recipe.epochs is not None:
+        return recipe.epochs
+    epochs = max(30, math.ceil(FEWEST_STEPS / (count // batch)))
+    listener.say(f"Chose {epochs} epochs of {count // batch} steps of {batch}. Others: --epochs, --batch")
+    return epochs
+
+
+def _pictures_per_second(recipe: Recipe, samples: tuple[Sample, ...]) -> float:
+    """How fast one process reads and augments pictures."""
+    some = samples[:: max(1, len(samples) // 32)]
+    pictures = Pictures(some, recipe.preprocess, recipe.augment, recipe.seed)
+    pictures[0, 0]  # the first one imports
+    start = time.perf_counter()
+    for index in range(len(some)):
+        pictures[0, index]
+    return len(some) / (time.perf_counter() - start)
 
 
 def count_classes(folder: Folder, splits: dict[str, tuple[Sample, ...]]) -> list[int]:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, distributed
 
-from torchinception.errors import UsageError
+from torchinception.errors import LostProcessError, UsageError
 
 T = TypeVar("T")
 PATIENCE = timedelta(days=7)  # for what only the first process does: checking the pictures, the evaluation
@@ -97,6 +97,7 @@ def together(device_type: str, timeout_seconds: float) -> Iterator[Ranks]:
 
     Raises:
         UsageError: several processes on a device that cannot work together.
+        LostProcessError: one of them died.
     """
     environment = launcher()
     if environment is None or environment.world_size() == 1:
@@ -122,5 +123,12 @@ def together(device_type: str, timeout_seconds: float) -> Iterator[Ranks]:
     local_world = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE") or world)
     try:
         yield Ranks(rank, world, environment.local_rank(), local_world, attempt, environment, patient)
+    except RuntimeError as error:
+        if isinstance(error, distributed.DistError) or "gloo" in str(error):
+            raise LostProcessError(
+                f"process {rank} of {world}: another process of this run died or did not answer within "
+                f"{timeout_seconds:.0f} s; start all of them again with --resume (torchrun --max-restarts does)"
+            ) from error
+        raise
     finally:
         distributed.destroy_process_group()

@@ -182,6 +182,12 @@ class Recorder(Callback):
         )
         self.sums, self.batches, self.pictures = {}, 0, 0
         trainer.should_stop = self._out_of_patience()
+        if trainer.should_stop:
+            best = max(self.rows, key=lambda row: row["val_top1"])  # of equals the first
+            self.listener.say(
+                f"Stopped after epoch {len(self.rows)}: no better validation in {self.patience} epochs; "
+                f"keeping epoch {best['epoch']:.0f}, top-1 {best['val_top1']:.1%}"
+            )
         for logger in trainer.loggers:
             logger.log_metrics(self.rows[-1], trainer.global_step)
         if self.ranks.rank == 0:

@@ -21,6 +21,7 @@ from torchinception.progress import Listener
 from torchinception.report import write_report
 from torchinception.training.fit import Job, fit, isolated
 from torchinception.training.lock import locked
+from torchinception.training.pace import parse_duration
 from torchinception.training.plan import choose
 from torchinception.training.ranks import together
 from torchinception.training.recipe import Recipe, load_recipe, to_toml
@@ -48,6 +49,8 @@ def train(
     overwrite: bool = False,
     workers: int | None = None,
     device: str = "auto",
+    budget: str | None = None,
+    find_batch: bool = False,
     checkpoint_every: int = 500,
     checkpoint_minutes: float = 15,
     process_timeout: float = 60,
@@ -64,6 +67,8 @@ def train(
         overwrite: begin anew in the folder of an earlier run; its model stays until there is a new one.
         workers: processes that read pictures; results do not depend on it. Default: by picture size.
         device: `auto`, `cpu`, `cuda`, `cuda:N`, `mps`.
+        budget: a time, as `10m` or `1h30m`; as many epochs as fit, measured here and noted in the recipe.
+        find_batch: measure which batch is fastest here, and note it in the recipe.
         checkpoint_every: steps between checkpoints; one is saved at each epoch's end anyway.
         checkpoint_minutes: the most time between checkpoints.
         process_timeout: seconds after which several processes give up on one that does not answer.
@@ -100,7 +105,9 @@ def train(
             return load(out, on)
 
         def prepare() -> tuple[Folder, dict[str, tuple[Sample, ...]], Recipe]:
-            return _prepare(data, recipe, settings, out, on, listener, resume=resume)
+            return _prepare(
+                data, recipe, settings, out, on, listener, resume=resume, budget=budget, find_batch=find_batch
+            )
 
         folder, splits, resolved = ranks.first(prepare)
         with locked(out) if ranks.rank == 0 else contextlib.nullcontext():
@@ -129,16 +136,23 @@ def _prepare(
     listener: Listener,
     *,
     resume: bool,
+    budget: str | None,
+    find_batch: bool,
 ) -> tuple[Folder, dict[str, tuple[Sample, ...]], Recipe]:
     """Check the pictures, and the recipe against them and against an earlier part of the run."""
     own = out / "recipe.toml"
-    begun = resume and own.exists()
+    begun = load_recipe(own) if resume and own.exists() else None
+    seconds = parse_duration(budget) if budget else None
+    if begun:  # what was measured stands
+        measured = dict(epochs=begun.epochs if budget else None, batch=begun.batch if find_batch else None)
+        settings = {**(settings or {}), **{key: value for key, value in measured.items() if value}}
+        seconds, find_batch = None, False
     wanted = load_recipe(recipe or (own if begun else "default"), settings)
     folder = scan(data, listener)
     splits = folder.for_training()
-    resolved = choose(wanted, folder, splits, device, listener)
+    resolved = choose(wanted, folder, splits, device, listener, budget_seconds=seconds, measure_batch=find_batch)
     if begun:
-        _check_unchanged(out, load_recipe(own), resolved)
+        _check_unchanged(out, begun, resolved)
     return folder, splits, resolved
 
 
@@ -155,7 +169,7 @@ def _open_run(out: Path, recipe: Recipe, listener: Listener, *, overwrite: bool)
 def _finish(job: Job, model: Classifier, recorder: Recorder) -> None:
     """Evaluate, and write the model file, the report and last the metrics, which mark the end."""
     recipe, splits, batch = job.recipe, job.splits, job.recipe.batch or 1
-    metrics: dict[str, Any] = dict(network=recipe.network, size=recipe.size, epochs=recipe.epochs)
+    metrics: dict[str, Any] = dict(network=recipe.network, size=recipe.size, epochs=len(recorder.rows))
     for split in (name for name in ("val", "test") if splits.get(name)):
         last = measure(model, job.folder, splits[split], split, batch=batch, workers=job.workers, listener=job.listener)
         metrics |= {f"{split}_{name}": getattr(last, name) for name in ("top1", "top5", "loss", "pictures")}
