@@ -24,23 +24,25 @@ from torchinception.training.checkpoint import VerifiedIO
 Start = Callable[..., Running]
 
 
-def ranks(start: Start, count: int, *arguments: object, at: dict[int, At] | None = None) -> list[Running]:
+def ranks(
+    start: Start, count: int, *arguments: object, at: dict[int, At] | None = None, launcher: str = "torchrun"
+) -> list[Running]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    shared = dict(
-        TORCHELASTIC_RUN_ID="test",
-        WORLD_SIZE=count,
-        LOCAL_WORLD_SIZE=count,
-        GROUP_RANK=0,
-        MASTER_ADDR="127.0.0.1",
-        MASTER_PORT=port,
-    )
+    place = dict(MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
+    own: dict[str, object]
     running = []
     for rank in range(count):
-        own = {key: str(value) for key, value in dict(shared, RANK=rank, LOCAL_RANK=rank).items()}
+        if launcher == "torchrun":
+            own = dict(TORCHELASTIC_RUN_ID="test", WORLD_SIZE=count, LOCAL_WORLD_SIZE=count, GROUP_RANK=0)
+            own |= dict(RANK=rank, LOCAL_RANK=rank)
+        else:
+            own = dict(SLURM_JOB_NAME="test", SLURM_JOB_ID=7, SLURM_NTASKS=count, SLURM_NTASKS_PER_NODE=count)
+            own |= dict(SLURM_STEP_ID=0, SLURM_PROCID=rank, SLURM_LOCALID=rank, SLURM_NODEID=0, SLURM_NNODES=1)
+        environment = {key: str(value) for key, value in (own | place).items()}
         moments = (at[rank],) if at and rank in at else ()
-        running.append(start("train", *arguments, at=moments, environment=own))
+        running.append(start("train", *arguments, at=moments, environment=environment))
     return running
 
 
@@ -116,6 +118,16 @@ def test_a_signal_to_one_process_stops_all_of_them_with_a_checkpoint(start: Star
     assert [result.code for result in stopped] == [143, 143], [result.err for result in stopped]
     assert [result.code for result in finish(ranks(start, 2, *command, tmp_path / "run", "--resume"))] == [0, 0]
     assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
+
+
+def test_slurm_starts_the_same_run(start: Start, split: Path, tmp_path: Path) -> None:
+    found = []
+    for launcher in ("torchrun", "srun"):
+        results = finish(ranks(start, 2, split, *SHORT, "--out", tmp_path / launcher, launcher=launcher))
+        assert [result.code for result in results] == [0, 0], [result.err for result in results]
+        found.append(outcome(tmp_path / launcher))
+    assert found[0] == found[1]
+    assert results[1].out == ""  # the first process speaks for all
 
 
 def test_a_run_goes_on_with_another_number_of_processes(start: Start, split: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ PATIENCE = timedelta(days=7)  # for what only the first process does: checking t
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among its like; `attempt` counts the restarts by torchrun."""
+    """This process among its like; `attempt` counts the restarts by torchrun or SLURM."""
 
     rank: int = 0
     world: int = 1
@@ -83,7 +83,7 @@ def launcher() -> Any:
 
     if TorchElasticEnvironment.detect():
         return TorchElasticEnvironment()
-    if SLURMEnvironment.detect() and "SLURM_PROCID" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1:
+    if SLURMEnvironment.detect() and "SLURM_STEP_ID" in os.environ:  # a step of srun, not the batch script
         return SLURMEnvironment(auto_requeue=False)
     return None
 
@@ -100,28 +100,28 @@ def together(device_type: str, timeout_seconds: float) -> Iterator[Ranks]:
         LostProcessError: one of them died.
     """
     environment = launcher()
+    attempt = int(os.environ.get("TORCHELASTIC_RESTART_COUNT") or os.environ.get("SLURM_RESTART_COUNT") or "0")
     if environment is None or environment.world_size() == 1:
-        yield Ranks()
+        yield Ranks(attempt=attempt if environment else 0)
         return
     if device_type not in ("cpu", "cuda"):
         raise UsageError(f"several processes train on cpu or cuda, not on {device_type}")
     rank, world = environment.global_rank(), environment.world_size()
-    attempt = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
     hosted = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     timeout = timedelta(seconds=timeout_seconds)
-    store = distributed.TCPStore(  # type: ignore[attr-defined]
-        environment.main_address, environment.main_port, world, rank == 0 and not hosted, timeout=timeout
-    )
-    distributed.init_process_group(
-        "cpu:gloo,cuda:nccl" if device_type == "cuda" else "gloo",
-        store=distributed.PrefixStore(f"attempt-{attempt}", store),  # type: ignore[attr-defined]
-        rank=rank,
-        world_size=world,
-        timeout=timeout,
-    )
-    patient = distributed.new_group(backend="gloo", timeout=PATIENCE)
-    local_world = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE") or world)
     try:
+        store = distributed.TCPStore(  # type: ignore[attr-defined]
+            environment.main_address, environment.main_port, world, rank == 0 and not hosted, timeout=timeout
+        )
+        distributed.init_process_group(
+            "cpu:gloo,cuda:nccl" if device_type == "cuda" else "gloo",
+            store=distributed.PrefixStore(f"attempt-{attempt}", store),  # type: ignore[attr-defined]
+            rank=rank,
+            world_size=world,
+            timeout=timeout,
+        )
+        patient = distributed.new_group(backend="gloo", timeout=PATIENCE)
+        local_world = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE") or world)
         yield Ranks(rank, world, environment.local_rank(), local_world, attempt, environment, patient)
     except RuntimeError as error:
         if isinstance(error, distributed.DistError) or "gloo" in str(error):
@@ -131,4 +131,5 @@ def together(device_type: str, timeout_seconds: float) -> Iterator[Ranks]:
             ) from error
         raise
     finally:
-        distributed.destroy_process_group()
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
