@@ -2,9 +2,12 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, overload
 
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from torchinception.errors import UsageError
 from torchinception.layers import Layer
@@ -19,6 +22,9 @@ def describe_sizes(sizes: range) -> str:
 
 class Inception(nn.Module):
     """A trunk of named stages, a global average pool, dropout and a linear classifier.
+
+    With `activation_checkpointing` set, training keeps only what goes into each stage and computes the rest again
+    on the way back: less memory, more time, the same numbers (arXiv:1604.06174). It is no part of the weights.
 
     Args:
         stages: the paper's table; the names are public (`endpoints`, `summary`, weights).
@@ -45,6 +51,7 @@ class Inception(nn.Module):
         super().__init__()
         self.name, self.channels, self.min_size, self.aux_sizes = name, channels, min_size, aux_sizes
         self.bn_eps: float | None = None  # what `create` was asked for; None: as published
+        self.activation_checkpointing = False
         trunk, heads, width = OrderedDict[str, nn.Module](), OrderedDict[str, nn.Module](), channels
         for stage, layer in stages.items():
             trunk[stage], width = layer(width)
@@ -68,8 +75,9 @@ class Inception(nn.Module):
         """
         self.check_size(x, aux)
         opinions = {}
+        thrifty = self.activation_checkpointing and self.training and torch.is_grad_enabled()
         for name, stage in self.trunk.named_children():
-            x = stage(x)
+            x = _run_thriftily(stage, x) if thrifty else stage(x)
             if aux and name in self.aux:
                 opinions[name] = self.aux[name](x)
         logits = self.classifier(self.dropout(x.mean((2, 3))))  # (N, C) -> (N, classes)
@@ -111,3 +119,31 @@ class Inception(nn.Module):
             raise UsageError(
                 f"the auxiliary heads of {self.name} take {sizes} a side, not {height}x{width}; or aux=False"
             )
+
+
+def _run_thriftily(stage: nn.Module, x: Tensor) -> Tensor:
+    """`stage(x)`, of which nothing but `x` is kept for the way back."""
+    output: Tensor = checkpoint(
+        stage, x, use_reentrant=False, context_fn=lambda: (nullcontext(), _ScratchBuffers(stage))
+    )
+    return output
+
+
+class _ScratchBuffers(AbstractContextManager[None]):
+    """What a stage counts while it is computed again goes into copies: batch norm's statistics have moved already.
+
+    (Not tracking them instead would be another operation, which keeps other tensors.) A class and no
+    generator: a graph that is retained is computed again at each way back.
+    """
+
+    def __init__(self, stage: nn.Module) -> None:
+        self.modules = [module for module in stage.modules() if module._buffers]
+
+    def __enter__(self) -> None:
+        self.true = [dict(module._buffers) for module in self.modules]
+        for module, buffers in zip(self.modules, self.true, strict=True):
+            module._buffers.update({name: buffer.clone() for name, buffer in buffers.items() if buffer is not None})
+
+    def __exit__(self, *_: object) -> None:
+        for module, buffers in zip(self.modules, self.true, strict=True):
+            module._buffers.update(buffers)
