@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from torchinception.console import Screen, out, process_rank
+from torchinception.errors import UsageError
 
 
 def train(
@@ -32,12 +33,15 @@ def train(
     checkpoint_every: Annotated[int, typer.Option(metavar="STEPS", help="Besides one at each epoch's end.")] = 500,
     checkpoint_minutes: Annotated[float, typer.Option(metavar="MINUTES", help="The most between checkpoints.")] = 15,
     process_timeout: Annotated[float, typer.Option(metavar="SECONDS", help="Wait for another process.")] = 60,
+    logger: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Also: tensorboard, mlflow, wandb.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any recipe value.")] = None,
 ) -> None:
     """Train a classifier on your own pictures; Ctrl-C saves, --resume goes on. Several processes: see torchrun."""
     from torchinception.training.recipe import parse_settings
     from torchinception.training.run import train
 
+    if (budget and epochs) or (find_batch and batch):
+        raise UsageError("--budget chooses the epochs, --find-batch the batch; leave --epochs, --batch out")
     named = dict(network=network, weights=weights, epochs=epochs, patience=patience, batch=batch, size=size, seed=seed)
     named |= dict(precision=precision)
     settings = {key: value for key, value in named.items() if value is not None} | parse_settings(set_ or [])
@@ -57,6 +61,7 @@ def train(
             checkpoint_every=checkpoint_every,
             checkpoint_minutes=checkpoint_minutes,
             process_timeout=process_timeout,
+            loggers=logger or (),
             listener=screen,
         )
     if process_rank():

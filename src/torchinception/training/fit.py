@@ -24,6 +24,7 @@ from torchinception.models import Inception, create
 from torchinception.progress import Listener
 from torchinception.training.checkpoint import VerifiedIO
 from torchinception.training.features import Features, Views, compute
+from torchinception.training.logs import open_logs
 from torchinception.training.loss import class_weights
 from torchinception.training.module import Training
 from torchinception.training.plan import count_classes
@@ -52,6 +53,7 @@ class Job:
     checkpoint_minutes: float
     listener: Listener
     ranks: Ranks
+    loggers: tuple[str, ...] = ()
 
 
 def fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
@@ -88,6 +90,7 @@ def fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
         minutes=job.checkpoint_minutes,
         patience=recipe.patience,
         ranks=ranks,
+        logs=open_logs(job.loggers, job.out, recipe) if ranks.rank == 0 else (),
     )
     trainer = Trainer(
         accelerator=job.device.type,
@@ -115,6 +118,8 @@ def fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
     if ranks.rank:
         torch.manual_seed(keyed_seed(recipe.seed, 2, ranks.rank))  # each process drops out other units
     trainer.fit(training, datamodule=pictures, ckpt_path=found)
+    for log in recorder.logs:
+        log.close()
     if recipe.patience and (best := ranks.first(recorder.store.best)):
         training.load_state_dict(VerifiedIO().load_checkpoint(best)["state_dict"])
     spec = ModelSpec(

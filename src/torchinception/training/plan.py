@@ -59,10 +59,14 @@ def choose(
         raise UsageError(f"{network} needs pictures of at least {spec.min_size} px, not {least}; raise --size")
     if (recipe.start_size or size) > size:
         raise UsageError(f"start_size = {recipe.start_size} is above the size of {size} px that pictures grow to")
+    if recipe.compile and recipe.activation_checkpointing:
+        raise UsageError("compile decides itself which activations are kept; use it without activation_checkpointing")
     check_tune(recipe.tune, list(spec.stages))
     fits, weight = size in spec.aux_sizes and least in spec.aux_sizes, recipe.loss.aux_weight
     if recipe.features.cached:
         _check_probe(recipe)
+        if budget_seconds is not None or measure_batch:
+            raise UsageError("--budget and --find-batch measure whole networks; the linear probe takes seconds anyway")
         weight = 0.0
     bounds = f"need {describe_sizes(spec.aux_sizes)}" if spec.aux else "do not exist"
     if weight and not fits:
@@ -80,7 +84,9 @@ def choose(
     chosen |= dict(precision=resolve_precision(recipe.precision, device))
     recipe = recipe.model_copy(update=chosen)
     if measure_batch:
-        recipe = recipe.model_copy(update=dict(batch=find_batch(recipe, len(folder.classes), count, device, listener)))
+        recipe = recipe.model_copy(
+            update=dict(batch=find_batch(recipe, len(folder.classes), max(8, count // 16), device, listener))
+        )
     return recipe.model_copy(update=dict(epochs=_epochs(recipe, splits, folder, device, listener, budget_seconds)))
 
 

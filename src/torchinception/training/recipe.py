@@ -232,6 +232,15 @@ def to_toml(model: BaseModel) -> str:
     return "\n".join(plain) + "\n"
 
 
+def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Values by dotted key, as TOML writes them."""
+    found: dict[str, str] = {}
+    for key, value in table.items():
+        inner = isinstance(value, dict) and key in Recipe.model_fields
+        found |= flatten(value, f"{key}.") if inner else {f"{prefix}{key}": json.dumps(value)}
+    return found
+
+
 def _value(value: Any) -> str:
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{json.dumps(key)} = {_value(inner)}" for key, inner in value.items()) + " }"

@@ -6,6 +6,7 @@ import math
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +19,7 @@ from torchinception.data.module import ResumableLoader
 from torchinception.errors import DataError, InterruptedRunError
 from torchinception.files import write_atomically
 from torchinception.progress import Listener
+from torchinception.training.logs import Log
 from torchinception.training.ranks import Ranks
 from torchinception.training.store import Store
 
@@ -51,15 +53,17 @@ class Recorder(Callback):
         minutes: float = math.inf,
         patience: int = 0,
         ranks: Ranks = Ranks(),  # noqa: B008, immutable
+        logs: Sequence[Log] = (),
     ) -> None:
         self.store, self.table = Store(out / "checkpoints", listener), out / "metrics.csv"
         self.steps, self.every, self.validation, self.listener = steps, every, validation, listener
-        self.minutes, self.patience, self.ranks = minutes, patience, ranks
+        self.minutes, self.patience, self.ranks, self.logs = minutes, patience, ranks, logs
         self.device, self.look = device, 1 if device.type == "cpu" else 20  # steps between looks at the loss
         self.rows: list[dict[str, float]] = []
         self.seconds = 0.0  # of the whole run, earlier parts included
         self.sums: dict[str, Tensor] = {}  # of this epoch and process: losses times pictures, right answers
         self.batches, self.pictures = 0, 0  # of this epoch; pictures of this process
+        self._logged = 0  # rows that went to the logs of this process
         self._signum, self._now, self._saved = 0, 0.0, 0.0
         self._random: dict[str, Any] | None = None
 
@@ -188,14 +192,16 @@ class Recorder(Callback):
                 f"Stopped after epoch {len(self.rows)}: no better validation in {self.patience} epochs; "
                 f"keeping epoch {best['epoch']:.0f}, top-1 {best['val_top1']:.1%}"
             )
-        for logger in trainer.loggers:
-            logger.log_metrics(self.rows[-1], trainer.global_step)
         if self.ranks.rank == 0:
             text = io.StringIO()
             writer = csv.DictWriter(text, list(self.rows[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows)
             write_atomically(self.table, text.getvalue())
+            for row in self.rows[self._logged :]:  # of a resumed run all of them
+                for log in self.logs:
+                    log.row(row, int(row["step"]))
+            self._logged = len(self.rows)
             self.store.keep(trainer.global_step, correct / seen if math.isfinite(loss) else None)
 
     def _validate(self, trainer: Trainer, module: LightningModule) -> tuple[float, float, float]:

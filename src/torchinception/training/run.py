@@ -4,7 +4,8 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from torchinception.progress import Listener
 from torchinception.report import write_report
 from torchinception.training.fit import Job, fit, isolated
 from torchinception.training.lock import locked
+from torchinception.training.logs import check_logs
 from torchinception.training.pace import parse_duration
 from torchinception.training.plan import choose
 from torchinception.training.ranks import together
-from torchinception.training.recipe import Recipe, load_recipe, to_toml
+from torchinception.training.recipe import Recipe, flatten, load_recipe, to_toml
 from torchinception.training.recorder import Recorder
 from torchinception.training.store import Store
 
@@ -36,6 +38,10 @@ RUN_FILES = (
     "model.safetensors",
     "report.html",
     "metrics.json",
+    "tensorboard",
+    "mlflow.db",
+    "mlflow",
+    "wandb",
 )
 
 
@@ -54,6 +60,7 @@ def train(
     checkpoint_every: int = 500,
     checkpoint_minutes: float = 15,
     process_timeout: float = 60,
+    loggers: Sequence[str] = (),
     listener: Listener | None = None,
 ) -> Classifier:
     """Train a classifier on a folder of class folders, evaluate it, and write everything into one run folder.
@@ -72,6 +79,7 @@ def train(
         checkpoint_every: steps between checkpoints; one is saved at each epoch's end anyway.
         checkpoint_minutes: the most time between checkpoints.
         process_timeout: seconds after which several processes give up on one that does not answer.
+        loggers: `tensorboard`, `mlflow`, `wandb`: where rows of metrics.csv go besides, inside the run folder.
         listener: hears of choices and progress.
 
     Returns:
@@ -89,6 +97,7 @@ def train(
         raise UsageError(f"checkpoints need at least 1 step between, workers at least 0: {checkpoint_every}, {workers}")
     if not checkpoint_minutes > 0:
         raise UsageError(f"checkpoint_minutes must be above 0, not {checkpoint_minutes}")
+    check_logs(loggers)
     on = resolve_device(device)
     with together(on.type, process_timeout) as ranks:
         if on.type == "cuda" and not ranks.alone:
@@ -120,7 +129,8 @@ def train(
                 f"Training {resolved.network} at {resolved.size} px on {len(splits['train'])} pictures of "
                 f"{len(folder.classes)} classes, {len(splits['val'])} held out; {on}, {resolved.precision}{several}"
             )
-            job = Job(folder, splits, resolved, out, workers, on, checkpoint_every, checkpoint_minutes, listener, ranks)
+            limits = (checkpoint_every, checkpoint_minutes)
+            job = Job(folder, splits, resolved, out, workers, on, *limits, listener, ranks, tuple(loggers))
             with isolated(on):
                 model, recorder = fit(job, resume=resume)
             ranks.first(lambda: _finish(job, model, recorder))
@@ -233,8 +243,10 @@ def check_out(out: Path, data: Path, *, resume: bool, overwrite: bool) -> None:
 
 def _forget_progress(out: Path, listener: Listener) -> None:
     """Remove what an earlier run got to; its model and report stay until there are new ones."""
-    for path in (out / name for name in ("metrics.json", "metrics.csv")):
+    for path in (out / name for name in ("metrics.json", "metrics.csv", "mlflow.db", "mlflow", "tensorboard", "wandb")):
         try:
+            if path.is_dir():
+                shutil.rmtree(path)
             path.unlink(missing_ok=True)
         except OSError as error:
             raise SaveError(f"cannot remove {path}: {error.strerror}; remove it, or choose another --out") from error
@@ -242,16 +254,7 @@ def _forget_progress(out: Path, listener: Listener) -> None:
 
 
 def _check_unchanged(out: Path, old: Recipe, new: Recipe) -> None:
-    was, now = (_flat(recipe.model_dump(mode="json")) for recipe in (old, new))
+    was, now = (flatten(recipe.model_dump(mode="json")) for recipe in (old, new))
     changed = [f"{key} = {was[key]} became {key} = {now[key]}" for key in was if was[key] != now[key]]
     if changed:
         raise UsageError(f"cannot resume {out} with other settings: {'; '.join(changed)}; use another --out")
-
-
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Values by dotted key, as TOML writes them."""
-    found: dict[str, str] = {}
-    for key, value in table.items():
-        inner = isinstance(value, dict) and key in Recipe.model_fields
-        found |= _flat(value, f"{key}.") if inner else {f"{prefix}{key}": json.dumps(value)}
-    return found
