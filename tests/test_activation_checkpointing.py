@@ -11,7 +11,7 @@ from torchinception.models import Inception, create
 from torchinception.training.average import RunningAverage
 from torchinception.training.recipe import Average
 
-CASES = {"tiny_inception": 28, "googlenet_bn": 224, "inception_v3": 75}
+CASES = {"tiny_inception": 28, "googlenet": 63, "googlenet_bn": 224, "inception_v3": 75}
 HEADED = "googlenet_bn"  # with dropout in the heads; those of Inception-v3 need larger pictures than are quick
 LABELS = torch.tensor([0, 1])
 
