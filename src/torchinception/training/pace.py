@@ -164,6 +164,7 @@ class _Machine:
             Path("/proc/self/clear_refs").write_text("5")  # the highest mark begins anew: man 5 proc
         self.before = _memory_bytes("self/status", "VmRSS")
         net = create(recipe.network, classes, aux=bool(recipe.loss.aux_weight)).to(memory_format=torch.channels_last)
+        net.activation_checkpointing = recipe.activation_checkpointing
         self.training = Training(net, Preprocess(size=recipe.size), recipe, 1, "").to(device)
         self.optimizer = build_optimizer(net, recipe.optimizer)
         dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(recipe.precision)
