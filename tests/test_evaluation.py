@@ -72,12 +72,12 @@ def test_every_figure_equals_a_count_by_hand(levels: Path) -> None:
     assert found.per_class == pytest.approx({name: right_of[name] / COUNTS[name] for name in COUNTS}, rel=rounding)
     assert [list(row) for row in found.confusion] == confusion
     wrong = sorted(wrong, reverse=True)[:24]
-    assert [(m.path.name, m.guesses[0]) for m in found.mistakes] == [(name, named) for _, name, named in wrong]
+    assert [(m.sample.path.name, m.guesses[0]) for m in found.mistakes] == [(name, named) for _, name, named in wrong]
     assert [m.probabilities[0] for m in found.mistakes] == pytest.approx([p for p, *_ in wrong], rel=rounding)
 
 
 def figures(found: Evaluation) -> tuple[object, ...]:
-    return found.top1, found.top5, found.loss, found.confusion, [m.path.name for m in found.mistakes]
+    return found.top1, found.top5, found.loss, found.confusion, [m.sample.path.name for m in found.mistakes]
 
 
 @pytest.mark.parametrize(("batch", "workers"), [(1, 0), (29, 0), (100, 0), (4, 2)])

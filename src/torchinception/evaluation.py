@@ -32,7 +32,7 @@ class Model(Protocol):
 class Mistake:
     """A wrongly named picture: its class, the likeliest three, and their probabilities."""
 
-    path: Path
+    sample: Sample
     truth: str
     guesses: tuple[str, ...]
     probabilities: tuple[float, ...]
@@ -58,7 +58,7 @@ class Evaluation:
 def evaluate(
     model: Model, data: str | Path, *, batch: int = 32, workers: int = 0, listener: Listener | None = None
 ) -> Evaluation:
-    """Evaluate on a folder: its `test` pictures if it has such, else `val`, else all.
+    """Evaluate on a folder, or what else `scan` takes: its `test` pictures if it has such, else `val`, else all.
 
     The folder that the model was trained on is recognized by content; without a `val` or `test` of
     its own, only the pictures that training held out are counted.
@@ -126,7 +126,7 @@ def _worst(logits: Tensor, samples: Sequence[Sample], classes: tuple[str, ...], 
     wrong.sort(key=lambda i: float(best.values[i, 0]), reverse=True)
     return tuple(
         Mistake(
-            samples[i].path,
+            samples[i],
             classes[samples[i].label],
             tuple(classes[j] for j in best.indices[i].tolist()),
             tuple(best.values[i].tolist()),

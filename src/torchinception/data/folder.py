@@ -1,4 +1,4 @@
-"""Folders of class folders: what is there, checked picture by picture before anything is trained on it."""
+"""Class folders and shards: what is there, checked picture by picture before anything is trained on it."""
 
 import hashlib
 import os
@@ -9,31 +9,41 @@ from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
 
-from torchinception.data.images import load_image
-from torchinception.errors import DataError, ImageError, MissingInputError
+from torchinception.data import shards
+from torchinception.data.images import Picture, load_image
+from torchinception.data.layout import Candidate, lay_out
+from torchinception.errors import DataError, ImageError
 from torchinception.progress import Listener
 
-SPLITS = {  # folder names, in any case
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
 VAL_FRACTION = 0.1
-IGNORED = {"thumbs.db", "desktop.ini"}  # besides everything that begins with a dot
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture: its file, the position of its class, and the SHA-256 of the file."""
+    """One picture: its file, or the shard that it is in, the position of its class, the SHA-256 of its bytes."""
 
     path: Path
     label: int
     digest: str
+    member: shards.Member | None = None  # of the shard at `path`
+
+    def picture(self) -> Picture:
+        """The picture, RGB uint8 (H, W, 3).
+
+        Raises:
+            ImageError: it cannot be read, or its shard is another than when it was scanned.
+        """
+        if self.member is None:
+            return load_image(self.path)
+        content = shards.read_member(self.path, self.member)
+        if hashlib.sha256(content).hexdigest() != self.digest:  # other bytes at its place may be another's picture
+            raise ImageError(f"{self.path}: {self.member}", "changed", "leave shards alone while they are in use")
+        return shards.decode_member(self.path, self.member, content)
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A scanned folder. `splits` are as found, or only `all`; `side_px` is the median longer side."""
+    """A scanned folder or set of shards. `splits` are as found, or only `all`; `side_px` is the median longer side."""
 
     root: Path
     classes: tuple[str, ...]
@@ -71,57 +81,82 @@ class Folder:
 def scan(root: str | Path, listener: Listener | None = None) -> Folder:
     """Find classes and splits under `root` and decode every picture once.
 
+    Args:
+        root: a folder of class folders, or of train/ and val/ with such; shards (tar, parquet) in their place,
+            flat with the split in their names, or a single one.
+        listener: hears of progress.
+
     Raises:
         MissingInputError: `root` is not there.
         DataError: no pictures, or files that cannot be used.
+        UsageError: a package that is needed is not installed.
     """
+    listener = listener or Listener()
     root = Path(root)
-    if not root.is_dir():
-        raise MissingInputError(f"no folder at {root}; expected a folder with one folder of pictures per class")
-    parts = {SPLITS[d.name.lower()]: d for d in _folders(root) if d.name.lower() in SPLITS} or {"all": root}
-    paths = [
-        (split, path, folder.name)
-        for split, part in parts.items()
-        for folder in _folders(part)
-        for path in _files(folder, recursive=True)
-    ]
-    stray = [p for place in {root, *parts.values()} for p in _files(place, recursive=False)]
-    stray += [d for d in _folders(root) if "all" not in parts and d not in parts.values()]
-    classes = tuple(sorted({folder.name for part in parts.values() for folder in _folders(part)}))
-    if not paths and not stray:
+    found = lay_out(root, listener)
+    paths, bad = found.candidates, found.bad
+    if not paths and not bad:
         raise DataError(f"no pictures in {root}; expected one folder of pictures per class, as {root}/roses/a.jpg")
-    checked = list(_check(paths, listener or Listener()))
-    bad = [str(result) for result in checked if isinstance(result, ImageError)]
-    beside = f" ({', '.join(d.name for d in parts.values())} was read as a split, not as a class)"
-    advice = "outside any class folder; move or remove it" + (beside if "all" not in parts else "")
-    bad += [f"{path}: {advice}" for path in sorted(stray)]
+    checked = list(_check(paths, listener))
+    bad += [str(result) for result in checked if isinstance(result, ImageError)]
     if bad:
         shown = "\n  ".join(bad[:20]) + (f"\n  … and {len(bad) - 20} more" if len(bad) > 20 else "")
         raise DataError(f"{len(bad)} files in {root} cannot be used (nothing was changed):\n  {shown}")
-    for name in classes:
+    for name in sorted(found.classes):
         if not name.isprintable():
             raise DataError(f"class {name!r} in {root} has a name that is no text; rename its folder")
-    splits: dict[str, list[Sample]] = {split: [] for split in parts}
+    position = {name: label for label, name in enumerate(sorted(found.classes))}
+    splits: dict[str, list[Sample]] = {split: [] for split in found.splits}
     sides = []
-    for (split, path, name), (digest, side) in zip(paths, checked, strict=True):  # type: ignore[misc]
-        splits[split].append(Sample(path, classes.index(name), digest))
+    for (split, path, name, member), (digest, side) in zip(paths, checked, strict=True):  # type: ignore[misc]
+        splits[split].append(Sample(path, position[name], digest, member))
         sides.append(side)
-    return Folder(root, classes, {k: tuple(v) for k, v in splits.items()}, int(statistics.median(sides)))
+    for split in ("train", "all"):
+        _tell_if_sorted(splits.get(split, []), listener)
+    return Folder(root, tuple(position), {k: tuple(v) for k, v in splits.items()}, int(statistics.median(sides)))
 
 
-def _check(paths: list[tuple[str, Path, str]], listener: Listener) -> Iterator[tuple[str, int] | ImageError]:
+def name_of(data: str | Path) -> str:
+    """What to call a run on `data`: the shard's name without its suffix, or the folder's."""
+    path = Path(data).resolve()
+    return path.stem if path.suffix.lower() in shards.SUFFIXES else path.name
+
+
+def _tell_if_sorted(samples: list[Sample], listener: Listener) -> None:
+    """Shuffling cannot mix what lies in blocks that are not read together."""
+    members = [(s, s.member) for s in samples if s.member]
+    blocks: dict[tuple[Path, int], set[int]] = {}
+    for sample, member in members:
+        blocks.setdefault((sample.path, member.block), set()).add(sample.label)
+    if not members or len(blocks) <= (together := members[0][1].together):
+        return
+    read = len(members) * together / len(blocks)
+    seen = statistics.mean(map(len, blocks.values())) * together
+    if seen < min(read, len({s.label for s in samples})) / 2:
+        listener.say(
+            f"The pictures in {members[0][0].path.parent} are sorted by class: {read:.0f} are mixed at a time, and "
+            f"those are of {seen:.0f} classes at most. Training will suffer; pack the shards anew in random order"
+        )
+
+
+def _check(paths: list[Candidate], listener: Listener) -> Iterator[tuple[str, int] | ImageError]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without Python's lock
-        for done, result in enumerate(pool.map(_decode_once, (path for _, path, _ in paths)), 1):
+        for done, result in enumerate(pool.map(_decode_once, paths), 1):
             listener.progress("Checking pictures", done, len(paths))
             yield result
 
 
-def _decode_once(path: Path) -> tuple[str, int] | ImageError:
+def _decode_once(found: Candidate) -> tuple[str, int] | ImageError:
     try:
-        picture = load_image(path)
+        if found.member is None:
+            picture = load_image(found.path)
+            content = found.path.read_bytes()
+        else:
+            content = shards.read_member(found.path, found.member)
+            picture = shards.decode_member(found.path, found.member, content)
     except ImageError as error:
         return error
-    return hashlib.sha256(path.read_bytes()).hexdigest(), max(picture.shape[:2])
+    return hashlib.sha256(content).hexdigest(), max(picture.shape[:2])
 
 
 def _hold_out(samples: tuple[Sample, ...], classes: tuple[str, ...]) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
@@ -136,18 +171,3 @@ def _hold_out(samples: tuple[Sample, ...], classes: tuple[str, ...]) -> tuple[tu
         val |= {(label, digest) for digest in ranked[: max(1, round(VAL_FRACTION * len(ranked)))]}
     held = [(s.label, s.digest) in val for s in samples]
     return tuple(compress(samples, (not h for h in held))), tuple(compress(samples, held))
-
-
-def _folders(place: Path) -> list[Path]:
-    return sorted(d for d in place.iterdir() if d.is_dir() and not d.name.startswith("."))
-
-
-def _files(place: Path, *, recursive: bool) -> list[Path]:
-    """All but hidden and the system's own; a linked folder counts as a file, or it would be left out in silence."""
-    return [
-        path
-        for path in sorted(place.rglob("*") if recursive else place.iterdir())
-        if (path.is_symlink() or not path.is_dir())
-        and path.name.lower() not in IGNORED
-        and not any(part.startswith(".") for part in path.relative_to(place).parts)
-    ]

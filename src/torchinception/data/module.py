@@ -9,8 +9,9 @@ import os
 import signal
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -18,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from torchinception.data.folder import Sample
-from torchinception.data.images import Picture, load_image
+from torchinception.data.images import Picture
 from torchinception.data.transforms import Augment, Preprocess
 from torchinception.errors import DataError, ImageError
 
@@ -37,7 +38,7 @@ def read_picture(sample: Sample) -> Picture:
         DataError: it is no longer.
     """
     try:
-        return load_image(sample.path)
+        return sample.picture()
     except ImageError as error:  # of one argument, so that it comes out of a worker as it went in
         raise DataError(f"a picture that was good when checked is no longer: {error}") from error
 
@@ -46,6 +47,7 @@ class Keyed(Dataset[tuple[Tensor, int]]):
     """What a loader reads by (epoch, index): an input and its label."""
 
     seed: int
+    samples: Sequence[Sample] = ()  # if it is made of these, in order
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -87,18 +89,48 @@ class Pictures(Keyed):
         return self.augment.cut(picture, size, random), sample.label
 
 
+class Blocks(NamedTuple):
+    """Where samples lie: the block (N,) of each, a tar shard or a row group; and how many are read together."""
+
+    of: Tensor
+    together: int
+
+    def gather(self, order: Tensor, generator: torch.Generator) -> Tensor:
+        """A shuffled order such that pictures of a few random blocks at a time come, then those of the next few."""
+        window = torch.randperm(int(self.of.max()) + 1, generator=generator) // self.together
+        return order[window[self.of[order]].argsort(stable=True)]
+
+
+def find_blocks(samples: Sequence[Sample]) -> Blocks | None:
+    """None for pictures in files of their own: those are read in any order."""
+    members = [(s.path, s.member) for s in samples if s.member is not None]
+    if len(members) < len(samples) or not members:
+        return None
+    number: dict[tuple[Path, int], int] = {}
+    of = [number.setdefault((path, member.block), len(number)) for path, member in members]
+    return Blocks(torch.tensor(of), min(member.together for _, member in members))
+
+
 class KeyedSampler(Sampler[Key]):
     """Yields (epoch, index): shuffled by (seed, epoch), or in order; `start` skips into the first epoch.
 
     With `weights` (count,) indices are drawn in proportion to them, again and again, instead of shuffled.
     Of several processes each takes every `world`-th from its `rank` on, so that together they take what one
     would; shuffled, all take equally many, and up to `world - 1` are left out, others each epoch.
+    With `blocks` the shuffled or drawn are ordered such that those of a few blocks come together.
     """
 
     def __init__(
-        self, count: int, seed: int, *, shuffle: bool, weights: Tensor | None = None, share: tuple[int, int] = (0, 1)
+        self,
+        count: int,
+        seed: int,
+        *,
+        shuffle: bool,
+        weights: Tensor | None = None,
+        share: tuple[int, int] = (0, 1),
+        blocks: Blocks | None = None,
     ) -> None:
-        self.count, self.seed, self.shuffle, self.weights = count, seed, shuffle, weights
+        self.count, self.seed, self.shuffle, self.weights, self.blocks = count, seed, shuffle, weights, blocks
         self.rank, self.world = share
         self.epoch = self.start = 0
 
@@ -117,6 +149,8 @@ class KeyedSampler(Sampler[Key]):
                 order = torch.randperm(self.count, generator=generator)
             else:
                 order = _draw(self.weights, self.count, generator)
+            if self.blocks is not None:
+                order = self.blocks.gather(order, generator)
         start, self.start = self.start, 0
         mine = order[self.rank :: self.world][: len(self)]
         yield from ((self.epoch, int(index)) for index in mine[start:])
@@ -142,10 +176,13 @@ class ResumableLoader(DataLoader[tuple[Tensor, int]]):
         share: tuple[int, int] = (0, 1),
     ) -> None:
         self._done = self._skip = 0
+        blocks = find_blocks(pictures.samples) if train else None
         super().__init__(
             pictures,
             batch,
-            sampler=KeyedSampler(len(pictures), pictures.seed, shuffle=train, weights=weights, share=share),
+            sampler=KeyedSampler(
+                len(pictures), pictures.seed, shuffle=train, weights=weights, share=share, blocks=blocks
+            ),
             num_workers=workers,
             persistent_workers=workers > 0,
             drop_last=train,  # batch norm cannot train on a last batch of one

@@ -13,7 +13,6 @@ import torch
 
 from torchinception.classifier import Classifier, load
 from torchinception.data.folder import Folder, Sample, scan
-from torchinception.data.images import load_image
 from torchinception.devices import resolve_device
 from torchinception.errors import MissingInputError, SaveError, UsageError
 from torchinception.evaluation import measure
@@ -207,7 +206,7 @@ def _finish(job: Job, model: Classifier, recorder: Recorder) -> None:
         confusion=last.confusion,
         split=last.split,
         mistakes=[
-            (load_image(m.path), m.truth, list(zip(m.guesses, m.probabilities, strict=True))) for m in last.mistakes
+            (m.sample.picture(), m.truth, list(zip(m.guesses, m.probabilities, strict=True))) for m in last.mistakes
         ],
     )
     write_atomically(job.out / "metrics.json", json.dumps(metrics, indent=2, allow_nan=False) + "\n")
