@@ -221,6 +221,14 @@ def test_it_is_said_when_shuffling_cannot_mix_the_classes(tmp_path: Path) -> Non
     assert said == {"mixed.parquet": [], "sorted.parquet": [True], "sorted.tar": []}
 
 
-@pytest.mark.parametrize(("data", "name"), [("shop/flowers.tar", "flowers"), ("shop/v1.2", "v1.2")])
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ("torchvision:MNIST", "MNIST"),
+        ("torchvision:MNIST@/usr/share/x", "MNIST"),
+        ("shop/flowers.tar", "flowers"),
+        ("shop/v1.2", "v1.2"),
+    ],
+)
 def test_a_run_is_called_after_its_data(data: str, name: str) -> None:
     assert name_of(data) == name_of(Path(data)) == name

@@ -11,7 +11,7 @@ from torchinception.errors import UsageError
 
 
 def train(
-    data: Annotated[Path, typer.Argument(help="Folder of class folders, or of train/ and val/ with such.")],
+    data: Annotated[Path, typer.Argument(help="Folder of class folders or shards, or torchvision:NAME.")],
     network: Annotated[str | None, typer.Option(help="Default: chosen by the pictures' size.")] = None,
     recipe: Annotated[str | None, typer.Option(help="A name from: inception recipes; or a TOML file.")] = None,
     weights: Annotated[str | None, typer.Option(metavar="MODEL", help="Begin with a model file's, or a run's.")] = None,
@@ -37,6 +37,7 @@ def train(
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any recipe value.")] = None,
 ) -> None:
     """Train a classifier on your own pictures; Ctrl-C saves, --resume goes on. Several processes: see torchrun."""
+    from torchinception.data.folder import name_of
     from torchinception.training.recipe import parse_settings
     from torchinception.training.run import train
 
@@ -45,7 +46,7 @@ def train(
     named = dict(network=network, weights=weights, epochs=epochs, patience=patience, batch=batch, size=size, seed=seed)
     named |= dict(precision=precision)
     settings = {key: value for key, value in named.items() if value is not None} | parse_settings(set_ or [])
-    folder = folder or Path("runs") / data.resolve().name
+    folder = folder or Path("runs") / name_of(data)
     with Screen() as screen:
         model = train(
             data,

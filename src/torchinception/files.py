@@ -1,4 +1,4 @@
-"""Writing a file so that it is there whole, or the old one still is."""
+"""Writing a file so that it is there whole, or the old one still is; and where files are kept for later runs."""
 
 import contextlib
 import os

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
 
-from torchinception.data import shards
+from torchinception.data import shards, stock
 from torchinception.data.images import Picture, load_image
 from torchinception.data.layout import Candidate, lay_out
 from torchinception.errors import DataError, ImageError
@@ -83,16 +83,16 @@ def scan(root: str | Path, listener: Listener | None = None) -> Folder:
 
     Args:
         root: a folder of class folders, or of train/ and val/ with such; shards (tar, parquet) in their place,
-            flat with the split in their names, or a single one.
+            flat with the split in their names, or a single one; or `torchvision:NAME`, see `stock.fetch`.
         listener: hears of progress.
 
     Raises:
         MissingInputError: `root` is not there.
         DataError: no pictures, or files that cannot be used.
-        UsageError: a package that is needed is not installed.
+        UsageError: a package that is needed is not installed, or torchvision has no such dataset.
     """
     listener = listener or Listener()
-    root = Path(root)
+    root = stock.fetch(root, listener) if stock.is_stock(root) else Path(root)
     found = lay_out(root, listener)
     paths, bad = found.candidates, found.bad
     if not paths and not bad:
@@ -117,7 +117,9 @@ def scan(root: str | Path, listener: Listener | None = None) -> Folder:
 
 
 def name_of(data: str | Path) -> str:
-    """What to call a run on `data`: the shard's name without its suffix, or the folder's."""
+    """What to call a run on `data`: the dataset's name, the shard's without its suffix, or the folder's."""
+    if stock.is_stock(data):
+        return stock.split_name(data)[0]
     path = Path(data).resolve()
     return path.stem if path.suffix.lower() in shards.SUFFIXES else path.name
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from torchinception.classifier import Classifier, load
-from torchinception.data.folder import Folder, Sample, scan
+from torchinception.data.folder import Folder, Sample, name_of, scan
 from torchinception.devices import resolve_device
 from torchinception.errors import MissingInputError, SaveError, UsageError
 from torchinception.evaluation import measure
@@ -65,7 +65,7 @@ def train(
     """Train a classifier on a folder of class folders, evaluate it, and write everything into one run folder.
 
     Args:
-        data: the folder; it is only read.
+        data: a folder of class folders, tar or parquet shards, or `torchvision:NAME`; it is only read.
         recipe: name or TOML file (`load_recipe`); default: `default`, or on resume the run's own.
         settings: recipe values by dotted key, as `{"epochs": 5, "optimizer.lr": 0.05}`.
         out: the run folder; default: `runs/<name of data>`.
@@ -91,7 +91,7 @@ def train(
         InterruptedRunError: a signal stopped it; a checkpoint was saved.
     """
     data, listener = Path(data), listener or Listener()
-    out = Path(out) if out is not None else Path("runs") / data.resolve().name
+    out = Path(out) if out is not None else Path("runs") / name_of(data)
     if checkpoint_every < 1 or (workers or 0) < 0:
         raise UsageError(f"checkpoints need at least 1 step between, workers at least 0: {checkpoint_every}, {workers}")
     if not checkpoint_minutes > 0:
