@@ -1,11 +1,13 @@
 """What tests share: a quick command line, small folders of real pictures, one finished run."""
 
+import atexit
 import contextlib
 import csv
 import multiprocessing
 import os
 import shutil
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +22,8 @@ from torchinception.training.store import Store
 os.environ |= dict(
     COLUMNS="100", OMP_NUM_THREADS="1"
 )  # stable tables; on a busy machine two threads are 10 times slower
+os.environ["TORCHINCEPTION_CACHE"] = tempfile.mkdtemp(prefix="torchinception-cache-")  # nothing of the user's
+atexit.register(shutil.rmtree, os.environ["TORCHINCEPTION_CACHE"], ignore_errors=True)
 for forced in ("FORCE_COLOR", "GITHUB_ACTIONS", "NO_COLOR", "PY_COLORS", "TERMINAL_WIDTH"):
     os.environ.pop(forced, None)
 
