@@ -12,6 +12,7 @@ by the clock on the wall and by the process's own computing, which other process
 """
 
 import json
+import math
 import os
 import platform
 import random
@@ -30,16 +31,16 @@ from run import RESULTS, compare
 from torch import nn
 
 from torchinception.data.folder import scan
-from torchinception.data.module import PicturesModule
+from torchinception.data.module import Pictures, ResumableLoader
 from torchinception.data.sample import write_sample
-from torchinception.data.transforms import Preprocess
 from torchinception.models import create
 from torchinception.progress import Listener
+from torchinception.training.fit import Job, fit, isolated
 from torchinception.training.loss import total_loss
 from torchinception.training.module import Training
 from torchinception.training.plan import choose
+from torchinception.training.ranks import Ranks
 from torchinception.training.recipe import load_recipe
-from torchinception.training.run import Job, _fit, _isolated
 
 CPU = torch.device("cpu")
 
@@ -95,16 +96,16 @@ class Clock(Listener):
 def train_plainly(job: Job) -> None:
     """What a run computes, and nothing else."""
     recipe = job.recipe
-    preprocess = Preprocess(size=recipe.size, crop=recipe.crop)
     net = create(recipe.network, len(job.folder.classes), aux=bool(recipe.loss.aux_weight))
-    loader = PicturesModule(job.splits, preprocess, recipe.augment, batch=recipe.batch).train_loader
-    training = Training(net.to(memory_format=torch.channels_last), preprocess, recipe, len(loader), "")
+    pictures = Pictures(job.splits["train"], recipe.preprocess, recipe.augment, recipe.seed)
+    loader = ResumableLoader(pictures, recipe.batch, 0, train=True)
+    training = Training(net.to(memory_format=torch.channels_last), recipe.preprocess, recipe, len(loader), "")
     chosen = training.configure_optimizers()
     optimizer, scheduler = chosen["optimizer"], chosen["lr_scheduler"]["scheduler"]
     torch.use_deterministic_algorithms(True)  # as in training on the CPU
-    for index, (pictures, labels) in enumerate(loader):
+    for index, (batch, labels) in enumerate(loader):
         optimizer.zero_grad()
-        losses, _ = training.losses(preprocess.normalize(pictures), labels)
+        losses, _ = training.losses(training.normalize(batch), labels)
         total_loss(losses, recipe.loss).backward()
         optimizer.step()
         scheduler.step()
@@ -130,9 +131,10 @@ def overhead(network: str, size: int, rounds: int, steps: int) -> dict[str, obje
         for number in range(rounds):
             for name in random.sample(list(times), 2):
                 clock = Clock()
-                job = Job(folder, splits, recipe, Path(place) / f"{name}-{number}", 0, CPU, 10**9, clock)
-                with _isolated(CPU):
-                    _fit(job, resume=False) if name == "lightning" else train_plainly(job)
+                out = Path(place) / f"{name}-{number}"
+                job = Job(folder, splits, recipe, out, 0, CPU, 10**9, math.inf, clock, Ranks())
+                with isolated(CPU):
+                    fit(job, resume=False) if name == "lightning" else train_plainly(job)
                 assert len(clock.moments) == steps
                 times[name].append(clock.medians())
     found: dict[str, object] = dict(rounds=rounds, steps=steps)
