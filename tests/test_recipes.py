@@ -10,8 +10,11 @@ from PIL import Image
 from test_contracts import frozen
 
 import torchinception as ti
-from torchinception.models import find_spec
+from torchinception.classifier import Classifier
+from torchinception.data.transforms import Preprocess
+from torchinception.models import create, find_spec
 from torchinception.training.recipe import load_recipe, recipe_names, recipe_text, to_toml
+from torchinception.weights.bundle import ModelSpec
 
 Inception = Callable[..., Result]
 PAPERS = [name for name in recipe_names() if name not in ("default", "demo", "small-fashion")]
@@ -36,8 +39,17 @@ def test_a_recipe_resolves_to_its_frozen_text(name: str) -> None:
     assert text == frozen(f"recipes/{name}.toml", text)
 
 
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of other classes, for the recipes that begin with one."""
+    path = tmp_path_factory.mktemp("weights") / "model.safetensors"
+    spec = ModelSpec(network="tiny_inception", classes=("cat", "dog"), preprocess=Preprocess(size=28))
+    Classifier(create("tiny_inception", 2), spec).save(path)
+    return path
+
+
 @pytest.mark.parametrize("name", recipe_names())
-def test_a_recipe_takes_two_steps(four: Path, tmp_path: Path, name: str) -> None:
+def test_a_recipe_takes_two_steps(four: Path, tmp_path: Path, weights: Path, name: str) -> None:
     network = load_recipe(name).network or "tiny_inception"
     spec = find_spec(network)
     settings = {"network": network, "epochs": 1, "batch": 2, "size": spec.min_size, "precision": "fp32"}
@@ -45,6 +57,8 @@ def test_a_recipe_takes_two_steps(four: Path, tmp_path: Path, name: str) -> None
         settings["loss.aux_weight"] = 0.0  # at full size each step takes seconds; the heads are tested elsewhere
     elif spec.aux:
         settings["size"] = spec.aux_sizes.start
+    if name in ("finetune", "linear-probe"):
+        settings["weights"] = str(weights)
     model = ti.train(four, recipe=name, settings=settings, out=tmp_path / "run", workers=0, device="cpu")
     lines = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
     assert lines[1].startswith("1,2,"), lines  # epoch 1, step 2
