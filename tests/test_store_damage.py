@@ -1,3 +1,4 @@
+import errno
 import os
 import random
 import shutil
@@ -109,6 +110,20 @@ def test_a_manifest_that_cannot_be_written_deletes_nothing(three: Store, monkeyp
     with pytest.raises(SaveError, match=r"manifest\.json: No space"):
         three.keep(40)
     assert len(list(three.folder.glob("*.ckpt"))) == 4
+
+
+def test_one_that_cannot_be_looked_at_stays_listed(three: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    stat = Path.stat
+
+    def fail(path: Path, **options: bool) -> os.stat_result:
+        if path.name == "step-000000020.ckpt":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", fail)
+    three.keep(30)
+    monkeypatch.undo()
+    assert steps(three) == [10, 20, 30]
 
 
 def test_an_absent_manifest_is_survived(three: Store, notes: Notes) -> None:

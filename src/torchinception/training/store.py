@@ -183,7 +183,14 @@ class Store:
         return (entries, "") if whole else ({}, "is damaged")
 
     def _there(self, entry: Entry) -> bool:
-        return (self.folder / entry.name).exists()
+        """A file that only cannot be looked at, for an error of the disk, stays listed."""
+        try:
+            (self.folder / entry.name).stat()
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return True
 
     def _first(self, entries: Iterable[Entry]) -> Path | None:
         for entry in entries:
