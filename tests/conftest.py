@@ -16,6 +16,7 @@ import child
 import pytest
 from PIL import Image
 from store_fixtures import Notes, save
+from stress import full, pytest_addoption, pytest_configure, pytest_terminal_summary, survived  # noqa: F401
 
 from torchinception.training.store import Store
 

@@ -35,17 +35,23 @@ def swap(raw: bytes, chance: random.Random) -> bytes:
 
 @pytest.mark.parametrize("harm", [flip, truncate, zero_tail, swap])
 def test_every_damage_to_the_newest_is_noticed_and_the_previous_chosen(
-    three: Store, notes: Notes, harm: Callable[[bytes, random.Random], bytes]
+    three: Store,
+    notes: Notes,
+    full: bool,
+    survived: Callable[[str], None],
+    harm: Callable[[bytes, random.Random], bytes],
 ) -> None:
     newest, previous = (three.folder / f"step-{step:09d}.ckpt" for step in (30, 20))
+    save(three, 30, 0.5, b"weights" * 1_000)
     whole = newest.read_bytes()
-    for seed in range(50):
+    for seed in range(500 if full else 50):
         notes.said.clear()
         damaged = harm(whole, random.Random(seed))
         newest.write_bytes(damaged)
         reason = "it is too short" if len(damaged) <= 32 else "its SHA-256 differs"
         reason = "it is not the file that was saved" if harm is swap else reason
         assert (three.newest(), notes.said) == (previous, [f"Skipped checkpoint {newest}: {reason}"]), seed
+        survived(f"damaged checkpoint: {harm.__name__}")
 
 
 def test_two_swapped_files_are_both_skipped(three: Store, notes: Notes) -> None:
@@ -134,14 +140,19 @@ def test_an_absent_manifest_is_survived(three: Store, notes: Notes) -> None:
 
 @pytest.mark.parametrize("harm", [flip, truncate, zero_tail])
 def test_every_damage_to_the_manifest_is_survived(
-    three: Store, notes: Notes, harm: Callable[[bytes, random.Random], bytes]
+    three: Store,
+    notes: Notes,
+    full: bool,
+    survived: Callable[[str], None],
+    harm: Callable[[bytes, random.Random], bytes],
 ) -> None:
     whole = three.manifest.read_bytes()
-    for seed in range(100):
+    for seed in range(1000 if full else 100):
         notes.said.clear()
         three.manifest.write_bytes(harm(whole, random.Random(seed)))
         assert three.newest() == three.folder / "step-000000030.ckpt"
         assert notes.said == [f"{three.manifest} is damaged; each checkpoint is judged by its own SHA-256"], seed
+        survived(f"damaged manifest: {harm.__name__}")
 
 
 @pytest.mark.parametrize(
