@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test check bench docs clean
+.PHONY: help demo test stress check bench docs clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets.
@@ -14,6 +14,9 @@ demo: .venv/.installed  ## Train a small network on real pictures and show what 
 
 test: .venv/.dev  ## Run the tests.
 	$(BIN)/python -m pytest
+
+stress: .venv/.dev  ## Kill, stop and damage training as often as docs/guarantees.md says; writes stress.json.
+	$(BIN)/python -m pytest --full -vv tests/test_strace.py tests/test_store_damage.py tests/test_kill.py
 
 check: .venv/.dev  ## Lint, format, types, import rules, generated docs.
 	$(BIN)/ruff check
