@@ -122,6 +122,18 @@ def test_without_a_checkpoint_resuming_starts_at_step_0_and_says_so(
     assert outcome(tmp_path / "run") == outcome(finished)
 
 
+@pytest.mark.parametrize("resume", [(), ("--resume",)])
+def test_a_run_killed_as_it_began_can_be_begun_again(
+    inception: Inception, finished: Path, split: Path, tmp_path: Path, resume: tuple[str, ...]
+) -> None:
+    command = ("train", split, *SHORT, "--out", tmp_path / "run")
+    assert inception(*command, at=(At("*/recipe.toml", 1, SIGKILL, event="os.rename", begun=True),)).code == -SIGKILL
+    assert [path.name[:13] for path in sorted((tmp_path / "run").iterdir())] == [".lock", ".recipe.toml."]
+    result = inception(*command, *resume)
+    assert result.code == 0, result.err
+    assert outcome(tmp_path / "run") == outcome(finished)
+
+
 def test_resuming_in_an_empty_folder_starts_at_step_0(
     inception: Inception, finished: Path, split: Path, tmp_path: Path
 ) -> None:

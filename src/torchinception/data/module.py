@@ -4,6 +4,7 @@ Hence neither the number of workers nor an interruption changes what a network s
 torchdata's own loaders repeat or skip pictures on resume without a word; see docs/decisions.md.
 """
 
+import contextlib
 import hashlib
 import os
 import signal
@@ -195,7 +196,9 @@ class ResumableLoader(DataLoader[tuple[Tensor, int]]):
         skip, self._skip = self._skip, 0
         self.sampler.start = skip * (self.batch_size or 1)
         self._done = skip
-        for batch in super().__iter__():
+        with _held_signals():
+            batches = super().__iter__()
+        for batch in batches:
             self._done += 1
             yield batch
 
@@ -224,11 +227,30 @@ def _draw(weights: Tensor, count: int, generator: torch.Generator) -> Tensor:
     )
 
 
+STOPS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def _held_signals() -> Iterator[None]:
+    """What is forked meanwhile begins with these signals held, until it has said what to do with them."""
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _leave_signals(_worker: int) -> None:
     """Signals to the whole group, as Ctrl-C, are for the parent alone: it saves, and then ends its workers."""
     if hasattr(os, "setpgrp"):  # not on Windows
         os.setpgrp()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for signum in STOPS:
+        signal.signal(signum, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
 
 class PicturesModule(LightningDataModule):

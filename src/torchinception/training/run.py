@@ -230,7 +230,7 @@ def check_out(out: Path, data: Path, *, resume: bool, overwrite: bool) -> None:
     if resume and not out.is_dir():
         raise MissingInputError(f"no run at {out} to resume; leave --resume out to begin one")
     others = out.exists() and (
-        not out.is_dir() or any(p.name != ".lock" and p.resolve() != data.resolve() for p in out.iterdir())
+        not out.is_dir() or any(not _begun(p) and p.resolve() != data.resolve() for p in out.iterdir())
     )
     if others and not mine:
         raise UsageError(f"{out} exists and is not a run folder; choose another --out")
@@ -238,6 +238,11 @@ def check_out(out: Path, data: Path, *, resume: bool, overwrite: bool) -> None:
         raise UsageError(
             f"{out} holds a run already; use --resume to go on, --overwrite to replace it, or another --out"
         )
+
+
+def _begun(path: Path) -> bool:
+    """Whether a run that was killed before it had written its recipe left this."""
+    return path.name == ".lock" or (path.name.startswith(".recipe.toml.") and path.suffix == ".tmp")
 
 
 def _forget_progress(out: Path, listener: Listener) -> None:
