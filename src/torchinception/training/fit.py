@@ -31,6 +31,7 @@ from torchinception.training.plan import count_classes
 from torchinception.training.ranks import Ranks
 from torchinception.training.recipe import Recipe
 from torchinception.training.recorder import Recorder
+from torchinception.training.sharding import Sharded, whole
 from torchinception.training.store import Store
 from torchinception.training.sync_norm import synchronize
 from torchinception.training.tuning import begin_with
@@ -53,6 +54,7 @@ class Job:
     checkpoint_minutes: float
     listener: Listener
     ranks: Ranks
+    strategy: str = "ddp"  # or fsdp
     loggers: tuple[str, ...] = ()
 
 
@@ -74,8 +76,8 @@ def fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
             f"set --batch to a multiple of {ranks.world}"
         )
     found = ranks.first(lambda: _last_checkpoint(job, resume=resume))
-    net, whole = _network(job, begun=bool(found))
-    pictures = _loaders(job, whole) if recipe.features.cached else _loaders(job, None)
+    net, full = _network(job, begun=bool(found))
+    pictures = _loaders(job, full) if recipe.features.cached else _loaders(job, None)
     per_epoch = len(pictures.train_loader)
     if per_epoch == 0:
         raise UsageError(f"there are fewer than {recipe.batch} pictures to train on; lower --batch")
@@ -120,10 +122,11 @@ def fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
     trainer.fit(training, datamodule=pictures, ckpt_path=found)
     for log in recorder.logs:
         log.close()
+    training.net = whole(training.net)
     if recipe.patience and (best := ranks.first(recorder.store.best)):
         training.load_state_dict(VerifiedIO().load_checkpoint(best)["state_dict"])
     spec = ModelSpec(
-        network=whole.name,
+        network=full.name,
         classes=job.folder.classes,
         aux=bool(recipe.loss.aux_weight),
         bn_eps=recipe.bn_eps,
@@ -134,8 +137,8 @@ def fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
     )
     training.float()
     if ranks.rank == 0:
-        _save_raw(job, Classifier(_assembled(training.net, whole), spec, job.device), averaged=bool(training.average))
-    return Classifier(_assembled(training.best, whole), spec, job.device), recorder
+        _save_raw(job, Classifier(_assembled(training.net, full), spec, job.device), averaged=bool(training.average))
+    return Classifier(_assembled(training.best, full), spec, job.device), recorder
 
 
 def _network(job: Job, *, begun: bool) -> tuple[Inception, Inception]:
@@ -208,7 +211,7 @@ def _strategy(job: Job) -> dict[str, Any]:
     ranks, device = job.ranks, job.device
     if ranks.alone:
         return dict(devices=1 if device.index is None else [device.index])
-    strategy = DDPStrategy(
+    strategy = (Sharded if job.strategy == "fsdp" else DDPStrategy)(
         process_group_backend="nccl" if device.type == "cuda" else "gloo",
         cluster_environment=ranks.environment,
         broadcast_buffers=False,  # batch norm is synchronized

@@ -80,11 +80,6 @@ class Training(LightningModule):
         detached = {name: loss.detach() for name, loss in losses.items()}
         return dict(loss=total_loss(losses, self.recipe.loss), losses=detached, correct=correct)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Logits (N, classes) of a loader's inputs: of the average if there is one, without auxiliary heads."""
-        logits: Tensor = self.best(self.normalize(pictures))
-        return logits
-
     @property
     def best(self) -> Inception:
         """The network that the run is for: the running average, or the network itself."""

@@ -20,7 +20,9 @@ from torchinception.errors import DataError, InterruptedRunError
 from torchinception.files import write_atomically
 from torchinception.progress import Listener
 from torchinception.training.logs import Log
+from torchinception.training.module import Training
 from torchinception.training.ranks import Ranks
+from torchinception.training.sharding import own, whole
 from torchinception.training.store import Store
 
 
@@ -148,8 +150,8 @@ class Recorder(Callback):
         )
 
     def _save(self, trainer: Trainer, module: LightningModule, step: int) -> None:
-        whole = all(bool(weight.isfinite().all()) for weight in module.parameters())
-        if self.ranks.most(not whole) != [0]:
+        finite = all(bool(own(weight).isfinite().all()) for weight in module.parameters())
+        if self.ranks.most(not finite) != [0]:
             self._diverged(trainer, "a weight")
         trainer.save_checkpoint(self.ranks.first(lambda: self.store.place(step)))
         if self.ranks.rank == 0:
@@ -207,13 +209,14 @@ class Recorder(Callback):
     def _validate(self, trainer: Trainer, module: LightningModule) -> tuple[float, float, float]:
         """Sum of the loss, right answers, pictures: each picture once, whoever read it."""
         loss, correct, seen = 0.0, 0, 0
-        module.eval()
+        assert isinstance(module, Training)
+        net = whole(module.best).eval()  # sharded, it could not take other numbers of batches in other processes
         with torch.inference_mode():
             for batch in self.validation:
                 if self.ranks.alone:  # the others could not tell when to stop waiting
                     self._stop_if_asked(trainer.global_step)
                 labels = batch[1].to(module.device)
-                logits = module(batch[0].to(module.device))
+                logits = net(module.normalize(batch[0].to(module.device)))
                 loss += float(cross_entropy(logits, labels, reduction="sum"))
                 correct += int((logits.argmax(1) == labels).sum())
                 seen += len(labels)

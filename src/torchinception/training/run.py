@@ -27,6 +27,7 @@ from torchinception.training.plan import choose
 from torchinception.training.ranks import together
 from torchinception.training.recipe import Recipe, flatten, load_recipe, to_toml
 from torchinception.training.recorder import Recorder
+from torchinception.training.sharding import check_sharding
 from torchinception.training.store import Store
 
 RUN_FILES = (
@@ -60,6 +61,7 @@ def train(
     checkpoint_minutes: float = 15,
     process_timeout: float = 60,
     loggers: Sequence[str] = (),
+    strategy: str = "ddp",
     listener: Listener | None = None,
 ) -> Classifier:
     """Train a classifier on a folder of class folders, evaluate it, and write everything into one run folder.
@@ -79,6 +81,7 @@ def train(
         checkpoint_minutes: the most time between checkpoints.
         process_timeout: seconds after which several processes give up on one that does not answer.
         loggers: `tensorboard`, `mlflow`, `wandb`: where rows of metrics.csv go besides, inside the run folder.
+        strategy: several processes keep weights and the optimizer's state each whole (`ddp`), or in shares (`fsdp`).
         listener: hears of choices and progress.
 
     Returns:
@@ -97,8 +100,12 @@ def train(
     if not checkpoint_minutes > 0:
         raise UsageError(f"checkpoint_minutes must be above 0, not {checkpoint_minutes}")
     check_logs(loggers)
+    if strategy not in ("ddp", "fsdp"):
+        raise UsageError(f"strategy must be ddp or fsdp, not {strategy}")
     on = resolve_device(device)
     with together(on.type, process_timeout) as ranks:
+        if strategy == "fsdp" and ranks.alone:
+            raise UsageError("--strategy fsdp shares a network among processes and starts with several; see torchrun")
         if on.type == "cuda" and not ranks.alone:
             on = resolve_device(f"cuda:{ranks.local_rank}")
         if ranks.rank:
@@ -118,6 +125,8 @@ def train(
             )
 
         folder, splits, resolved = ranks.first(prepare)
+        if strategy == "fsdp":
+            check_sharding(resolved)
         with locked(out) if ranks.rank == 0 else contextlib.nullcontext():
             if ranks.rank == 0:
                 _open_run(out, resolved, listener, overwrite=overwrite)
@@ -129,7 +138,7 @@ def train(
                 f"{len(folder.classes)} classes, {len(splits['val'])} held out; {on}, {resolved.precision}{several}"
             )
             limits = (checkpoint_every, checkpoint_minutes)
-            job = Job(folder, splits, resolved, out, workers, on, *limits, listener, ranks, tuple(loggers))
+            job = Job(folder, splits, resolved, out, workers, on, *limits, listener, ranks, strategy, tuple(loggers))
             with isolated(on):
                 model, recorder = fit(job, resume=resume)
             ranks.first(lambda: _finish(job, model, recorder))
