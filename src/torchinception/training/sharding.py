@@ -44,7 +44,8 @@ class Sharded(DDPStrategy):
         """Keep this process's share of a checkpoint's whole tensors."""
         super().load_optimizer_state_dict(checkpoint)
         for optimizer in self.optimizers:
-            for weight, state in optimizer.state.items():
+            shares: dict[Any, dict[str, Any]] = optimizer.state
+            for weight, state in shares.items():
                 for name, value in state.items():
                     if isinstance(value, Tensor) and value.shape == weight.shape:
                         state[name] = distribute_tensor(
@@ -53,13 +54,15 @@ class Sharded(DDPStrategy):
 
 
 def check_sharding(recipe: Recipe) -> None:
-    """Refuse what needs whole weights.
+    """Refuse what cannot work on shares.
 
     Raises:
         UsageError: the setting that cannot be used.
     """
     if recipe.average.name != "none":
-        raise UsageError(f"average.name = {recipe.average.name} follows whole weights; --strategy fsdp needs none")
+        raise UsageError(f"average.name = {recipe.average.name} needs whole weights: --strategy ddp, or set it to none")
+    if recipe.compile:
+        raise UsageError("compile cannot be used with --strategy fsdp; set it to false, or use --strategy ddp")
 
 
 def shard(net: Inception, mesh: Any) -> None:
@@ -74,9 +77,10 @@ def shard(net: Inception, mesh: Any) -> None:
 
 def whole(net: Inception) -> Inception:
     """A network as it is; of a sharded one a whole copy in every process, for which all of them must ask."""
-    if not hasattr(net, "plain"):
+    plain: Any = vars(net).get("plain")
+    if plain is None:
         return net
-    copied: Inception = copy.deepcopy(net.plain)
+    copied: Inception = copy.deepcopy(plain)
     copied.load_state_dict({name: _gathered(value) for name, value in net.state_dict().items()}, assign=True)
     return copied.to(memory_format=torch.channels_last)
 
