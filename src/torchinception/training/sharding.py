@@ -32,12 +32,12 @@ class Sharded(DDPStrategy):
         shard(net, init_device_mesh(self.root_device.type, (self.world_size,)))
 
     def lightning_module_state_dict(self) -> dict[str, Any]:
-        """Whole tensors, on every process."""
-        return {name: _gathered(value) for name, value in super().lightning_module_state_dict().items()}
+        """Whole tensors for the first process, which writes them."""
+        return {name: self._for_file(value) for name, value in super().lightning_module_state_dict().items()}
 
     def optimizer_state(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-        """Whole tensors, on every process."""
-        state: dict[str, Any] = tree_map(_gathered, super().optimizer_state(optimizer))
+        """Whole tensors for the first process, which writes them."""
+        state: dict[str, Any] = tree_map(self._for_file, super().optimizer_state(optimizer))
         return state
 
     def load_optimizer_state_dict(self, checkpoint: Any) -> None:
@@ -51,6 +51,13 @@ class Sharded(DDPStrategy):
                         state[name] = distribute_tensor(
                             value, weight.device_mesh, weight.placements, src_data_rank=None
                         )
+
+    def _for_file(self, value: Any) -> Any:
+        """One at a time, lest a device should need room for all of them."""
+        if not isinstance(value, DTensor):
+            return value
+        full = value.full_tensor()
+        return full.cpu() if self.is_global_zero else None
 
 
 def check_sharding(recipe: Recipe) -> None:
@@ -81,14 +88,11 @@ def whole(net: Inception) -> Inception:
     if plain is None:
         return net
     copied: Inception = copy.deepcopy(plain)
-    copied.load_state_dict({name: _gathered(value) for name, value in net.state_dict().items()}, assign=True)
+    state = {name: v.full_tensor() if isinstance(v, DTensor) else v for name, v in net.state_dict().items()}
+    copied.load_state_dict(state, assign=True)
     return copied.to(memory_format=torch.channels_last)
 
 
 def own(weight: nn.Parameter) -> Tensor:
     """What this process has of a weight: all of it, or its share."""
     return weight.to_local() if isinstance(weight, DTensor) else weight
-
-
-def _gathered(value: Any) -> Any:
-    return value.full_tensor() if isinstance(value, DTensor) else value
