@@ -34,7 +34,7 @@ def train(
     checkpoint_minutes: Annotated[float, typer.Option(metavar="MINUTES", help="The most between checkpoints.")] = 15,
     process_timeout: Annotated[float, typer.Option(metavar="SECONDS", help="Wait for another process.")] = 60,
     logger: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Also: tensorboard, mlflow, wandb.")] = None,
-    strategy: Annotated[str, typer.Option(help="Several processes: ddp; or fsdp, for less memory.")] = "ddp",
+    strategy: Annotated[str, typer.Option(help="Several processes: ddp, or fsdp for less memory.")] = "ddp",
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any recipe value.")] = None,
 ) -> None:
     """Train a classifier on your own pictures; Ctrl-C saves, --resume goes on. Several processes: see torchrun."""

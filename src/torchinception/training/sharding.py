@@ -68,7 +68,7 @@ def check_sharding(recipe: Recipe) -> None:
     """
     if recipe.average.name != "none":
         raise UsageError(f"average.name = {recipe.average.name} needs whole weights: --strategy ddp, or set it to none")
-    if recipe.compile:
+    if recipe.compile:  # tried: compiling did not come to an end within three minutes
         raise UsageError("compile cannot be used with --strategy fsdp; set it to false, or use --strategy ddp")
 
 
