@@ -244,13 +244,14 @@ def _held_signals() -> Iterator[None]:
 
 
 def _leave_signals(_worker: int) -> None:
-    """Signals to the whole group, as Ctrl-C, are for the parent alone: it saves, and then ends its workers."""
+    """Signals to the whole group, as Ctrl-C, are for the parent alone: it saves, then ends its workers."""
     if hasattr(os, "setpgrp"):  # not on Windows
         os.setpgrp()
     for signum in STOPS:
         signal.signal(signum, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)  # what the group was sent before is dropped
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 class PicturesModule(LightningDataModule):
