@@ -12,8 +12,8 @@ help:  ## List the targets.
 demo: .venv/.installed  ## Train a small network on real pictures and show what it learned (about two minutes).
 	$(BIN)/inception demo
 
-test: .venv/.dev  ## Run the tests.
-	$(BIN)/python -m pytest
+test: .venv/.dev  ## Run the tests, two files at a time.
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 stress: .venv/.dev  ## Kill, stop and damage training as often as docs/guarantees.md says; writes stress.json.
 	$(BIN)/python -m pytest --full -vv tests/test_strace.py tests/test_store_damage.py tests/test_kill.py
