@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from signal import SIGKILL, SIGTERM
+from signal import SIGKILL, SIGSTOP, SIGTERM
 
 import pytest
 import torch
@@ -109,6 +109,15 @@ def test_a_killed_process_ends_the_others_and_the_run_resumes_exactly(
         assert [result.code for result in results] == [0, 0], results[0].err
         assert "Resuming from" in results[0].err
         assert outcome(run) == outcome(tmp_path / "whole")
+
+
+def test_a_process_that_no_longer_answers_is_given_up(start: Start, split: Path, tmp_path: Path) -> None:
+    command = (split, *SHORT, "--process-timeout", 8, "--out", tmp_path / "run")
+    first, second = ranks(start, 2, *command, at={1: At("*/train/*", 15, SIGSTOP, begun=True)})
+    result = first.finish()
+    second.send(SIGKILL)
+    second.finish()
+    assert (result.code, "died or did not answer within 8 s" in result.err) == (70, True), result.err
 
 
 def test_a_signal_to_one_process_stops_all_of_them_with_a_checkpoint(start: Start, split: Path, tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ class Ranks:
     local_world: int = 1
     attempt: int = 0
     environment: Any = None  # Lightning's description of the launcher
-    patient: Any = None  # a process group for what takes long; on the CPU
+    prompt: Any = None  # a process group on the CPU, with the time limit
+    patient: Any = None  # another, for what takes long
 
     @property
     def alone(self) -> bool:
@@ -37,7 +38,7 @@ class Ranks:
         return self.world == 1
 
     def first(self, make: Callable[[], T]) -> T:
-        """What the first process makes, for all of them; if it fails, all of them fail alike."""
+        """What the first process makes, however long that takes, for all of them; if it fails, all of them fail."""
         if self.alone:
             return make()
         told: list[Any] = [None, None]
@@ -57,7 +58,7 @@ class Ranks:
         if self.alone:
             return [value]
         found: list[Any] = [None] * self.world
-        distributed.all_gather_object(found, value, group=self.patient)
+        distributed.all_gather_object(found, value, group=self.prompt)
         return found
 
     def sum(self, tensor: Tensor) -> Tensor:
@@ -120,9 +121,9 @@ def together(device_type: str, timeout_seconds: float) -> Iterator[Ranks]:
             world_size=world,
             timeout=timeout,
         )
-        patient = distributed.new_group(backend="gloo", timeout=PATIENCE)
+        groups = [distributed.new_group(backend="gloo", timeout=limit) for limit in (timeout, PATIENCE)]
         local_world = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE") or world)
-        yield Ranks(rank, world, environment.local_rank(), local_world, attempt, environment, patient)
+        yield Ranks(rank, world, environment.local_rank(), local_world, attempt, environment, *groups)
     except RuntimeError as error:
         if isinstance(error, distributed.DistError) or "gloo" in str(error):
             raise LostProcessError(

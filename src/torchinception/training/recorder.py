@@ -153,8 +153,11 @@ class Recorder(Callback):
         finite = all(bool(own(weight).isfinite().all()) for weight in module.parameters())
         if self.ranks.most(not finite) != [0]:
             self._diverged(trainer, "a weight")
-        trainer.save_checkpoint(self.ranks.first(lambda: self.store.place(step)))
-        if self.ranks.rank == 0:
+        first = self.ranks.rank == 0
+        trainer.save_checkpoint(
+            self.store.place(step) if first else self.store.folder
+        )  # which the others only gather for
+        if first:
             self.store.keep(step)
         self._saved = time.perf_counter()
 
