@@ -55,10 +55,10 @@ def views_of(samples: tuple[Sample, ...], *views: int) -> Views:
 
 
 def features(folder: Path, net: Inception, views: Views, notes: Notes | None = None, workers: int = 0) -> np.ndarray:
-    table, positions = compute(
+    store, positions = compute(
         folder, net, views, workers=workers, device=torch.device("cpu"), listener=notes or Notes()
     )
-    return np.array(table[positions])
+    return np.array(store.table()[positions])
 
 
 def test_features_are_the_trunks_means_of_the_pictures_as_evaluated(

@@ -2,9 +2,14 @@
 
 import gc
 import time
+from collections.abc import Callable
+from pathlib import Path
+from signal import SIGKILL
 
 import pytest
 import torch
+from child import At
+from conftest import Result
 from store_fixtures import Notes
 
 from torchinception.errors import UsageError
@@ -24,7 +29,7 @@ def recipe(**settings: object) -> Recipe:
 
 
 def fit(seconds: float, listener: Listener, train: int = 64, val: int = 16, read: float | None = None) -> int:
-    return fit_epochs(recipe(), train, val, 3, read, seconds, CPU, listener)
+    return fit_epochs(recipe(), train, val, val, 3, read, seconds, CPU, listener)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +142,7 @@ def test_measuring_leaves_no_trace(average: str) -> None:
 def test_every_precision_and_auxiliary_heads_can_be_measured(notes: Notes) -> None:
     headed = recipe(network="googlenet_torch", size=32, batch=2, precision="bf16", **{"loss.aux_weight": 0.3})
 
-    assert fit_epochs(headed, 4, 2, 3, None, 600, CPU, notes) >= 1
+    assert fit_epochs(headed, 4, 2, 2, 3, None, 600, CPU, notes) >= 1
 
 
 @pytest.mark.parametrize(
@@ -158,3 +163,17 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 
 def alive() -> int:
     return sum(issubclass(type(thing), Inception) for thing in gc.get_objects())
+
+
+def test_a_budget_becomes_epochs_that_a_resumed_run_keeps(
+    inception: Callable[..., Result], split: Path, tmp_path: Path
+) -> None:
+    command = ("train", split, "--network", "tiny_inception", "--batch", 8, "--budget", "6s", "--out", tmp_path / "run")
+    killed = inception(*command, at=(At("*/step-*.ckpt", 1, SIGKILL, event="os.rename"),))
+    assert (killed.code, "Chose" in killed.err) == (-SIGKILL, True), killed.err
+    recipe = (tmp_path / "run" / "recipe.toml").read_text()
+    result = inception(*command, "--resume")
+    assert result.code == 0, result.err
+    assert (tmp_path / "run" / "recipe.toml").read_text() == recipe
+    refused = inception(*command[:-1], tmp_path / "other", "--epochs", 3)
+    assert (refused.code, "--budget chooses the epochs" in refused.err) == (2, True)

@@ -4,14 +4,16 @@ The processes are started with the environment that torchrun gives them; one tes
 """
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from signal import SIGKILL, SIGTERM
+from signal import SIGKILL, SIGSTOP, SIGTERM
 
 import pytest
 import torch
@@ -19,13 +21,20 @@ from child import At
 from conftest import SHORT, Result, Running, copy_pictures, outcome, record
 
 from torchinception.data.module import KeyedSampler
+from torchinception.errors import LostProcessError
 from torchinception.training.checkpoint import VerifiedIO
+from torchinception.training.ranks import meet
 
 Start = Callable[..., Running]
 
 
 def ranks(
-    start: Start, count: int, *arguments: object, at: dict[int, At] | None = None, launcher: str = "torchrun"
+    start: Start,
+    count: int,
+    *arguments: object,
+    at: dict[int, At] | None = None,
+    launcher: str = "torchrun",
+    attempts: tuple[int, ...] = (0, 0),
 ) -> list[Running]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -36,7 +45,7 @@ def ranks(
     for rank in range(count):
         if launcher == "torchrun":
             own = dict(TORCHELASTIC_RUN_ID="test", WORLD_SIZE=count, LOCAL_WORLD_SIZE=count, GROUP_RANK=0)
-            own |= dict(RANK=rank, LOCAL_RANK=rank)
+            own |= dict(RANK=rank, LOCAL_RANK=rank, TORCHELASTIC_RESTART_COUNT=attempts[rank])
         else:
             own = dict(SLURM_JOB_NAME="test", SLURM_JOB_ID=7, SLURM_NTASKS=count, SLURM_NTASKS_PER_NODE=count)
             own |= dict(SLURM_STEP_ID=0, SLURM_PROCID=rank, SLURM_LOCALID=rank, SLURM_NODEID=0, SLURM_NNODES=1)
@@ -111,6 +120,15 @@ def test_a_killed_process_ends_the_others_and_the_run_resumes_exactly(
         assert outcome(run) == outcome(tmp_path / "whole")
 
 
+def test_a_process_that_no_longer_answers_is_given_up(start: Start, split: Path, tmp_path: Path) -> None:
+    command = (split, *SHORT, "--process-timeout", 8, "--out", tmp_path / "run")
+    first, second = ranks(start, 2, *command, at={1: At("*/train/*", 15, SIGSTOP, begun=True)})
+    result = first.finish()
+    second.send(SIGKILL)
+    second.finish()
+    assert (result.code, "died or did not answer within 8 s" in result.err) == (70, True), result.err
+
+
 def test_a_signal_to_one_process_stops_all_of_them_with_a_checkpoint(start: Start, split: Path, tmp_path: Path) -> None:
     command = (split, *SHORT, "--out")
     finish(ranks(start, 2, *command, tmp_path / "whole"))
@@ -130,6 +148,63 @@ def test_slurm_starts_the_same_run(start: Start, split: Path, tmp_path: Path) ->
     assert results[1].out == ""  # the first process speaks for all
 
 
+@pytest.mark.parametrize(
+    "setting", ["tune.freeze_to=conv_1", "tune.batch_norm=freeze-all", "tune.head_epochs=1"], ids=lambda text: text
+)
+def test_two_processes_fine_tune_as_one_does(start: Start, split: Path, tmp_path: Path, setting: str) -> None:
+    command = (split, *SHORT, "--precision", "fp64", "--set", setting, "--out")
+    found = []
+    for count in (1, 2):
+        results = finish(ranks(start, count, *command, tmp_path / str(count)))
+        assert [result.code for result in results] == [0] * count, results[-1].err
+        [newest] = (tmp_path / str(count) / "checkpoints").glob("step-000000006.ckpt")
+        found.append(VerifiedIO().load_checkpoint(newest)["state_dict"])
+    assert max(float((found[0][name] - found[1][name]).abs().max()) for name in found[0]) <= 1e-12
+
+
+def test_more_processes_go_on_from_the_end_of_an_epoch(start: Start, split: Path, tmp_path: Path) -> None:
+    command = (split, *SHORT, "--precision", "fp64", "--out")
+    finish(ranks(start, 1, *command, tmp_path / "whole"))
+    [killed] = finish(ranks(start, 1, *command, tmp_path / "run", at={0: At("*/val/*", 3, SIGKILL)}))
+    assert killed.code == -SIGKILL  # the checkpoint of step 3 lacks its row
+    results = finish(ranks(start, 2, *command, tmp_path / "run", "--resume"))
+    assert [result.code for result in results] == [0, 0], [result.err for result in results]
+    for row, other in zip(record(tmp_path / "run"), record(tmp_path / "whole"), strict=True):
+        assert [float(value) for value in row.values()] == [pytest.approx(float(v), abs=1e-9) for v in other.values()]
+
+
+def test_attempts_that_are_counted_apart_find_each_other_and_go_on(start: Start, split: Path, tmp_path: Path) -> None:
+    # torchrun's agents on several machines count only the failures of their own processes
+    command = (split, *SHORT, "--checkpoint-every", 1, "--process-timeout", 20, "--out")
+    finish(ranks(start, 2, *command, tmp_path / "whole"))
+    finish(ranks(start, 2, *command, tmp_path / "run", at={1: At("*/train/*", 15, SIGKILL, begun=True)}))
+    results = finish(ranks(start, 2, *command, tmp_path / "run", attempts=(0, 1)))
+    assert [result.code for result in results] == [0, 0], [result.err for result in results]
+    assert "A process had failed; attempt 2" in results[0].err
+    assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
+
+
+def test_an_attempt_does_not_go_on_with_what_another_launch_began(
+    start: Start, split: Path, tmp_path: Path, finished: Path
+) -> None:
+    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    results = finish(ranks(start, 2, split, *SHORT, "--out", run, attempts=(1, 1)))
+    assert [result.code for result in results] == [2, 2]
+    assert "holds a run already" in results[0].err
+
+
+def test_words_of_dead_processes_are_no_part_of_a_meeting() -> None:
+    store = torch.distributed.HashStore()
+    for rank in range(3):
+        store.set(f"word-{rank}", f"dead{rank}")
+    store.set("proposal", "dead0,dead1,dead2")
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda rank: meet(store, rank, 3, 20), (2, 1, 0)))
+    assert len(set(found)) == 1
+    with pytest.raises(LostProcessError, match="not all of them came within 1 s"):
+        meet(store, 0, 4, 1)
+
+
 def test_a_run_goes_on_with_another_number_of_processes(start: Start, split: Path, tmp_path: Path) -> None:
     command = (split, *SHORT, "--precision", "fp64", "--checkpoint-every", 1, "--out", tmp_path / "run")
     finish(ranks(start, 2, *command, at={0: At("*/train/*", 16, SIGTERM)}))
@@ -143,6 +218,7 @@ def test_what_cannot_work_is_said_by_every_process(start: Start, split: Path, tm
     assert [result.code for result in results] == [2, 2]
     assert all("2 processes cannot share a batch of 7 pictures evenly" in result.err for result in results)
     assert results[1].err.lstrip().startswith("process 1: error: ")
+    assert not (tmp_path / "run").exists()
     missing = finish(ranks(start, 2, tmp_path / "nothing", "--out", tmp_path / "other"))
     assert [result.code for result in missing] == [66, 66]
 

@@ -14,7 +14,7 @@ from shard_fixtures import files_of, write_keyed_tar, write_parquet, write_tar
 
 from torchinception.data import shards
 from torchinception.data.folder import scan
-from torchinception.data.module import Blocks, KeyedSampler, Pictures, PicturesModule, ResumableLoader, find_blocks
+from torchinception.data.module import Blocks, KeyedSampler, Pictures, ResumableLoader, find_blocks
 from torchinception.data.transforms import Augment, Preprocess
 
 Inception = Callable[..., Result]
@@ -135,8 +135,8 @@ def test_blocks_are_tars_or_row_groups_and_folders_have_none(folder: Path, packe
 
 def test_validation_is_in_order_of_shards_and_members(packed: Path) -> None:
     found = scan(packed).splits["all"]
-    module = PicturesModule(dict(train=found, val=found), Preprocess(size=8), Augment(), batch=COUNT)
-    (_, labels), *others = module.val_dataloader()
+    pictures = Pictures(found, Preprocess(size=8), None, seed=0)
+    (_, labels), *others = ResumableLoader(pictures, COUNT, 0, train=False)
     assert (labels.tolist(), others) == ([s.label for s in found], [])
 
 

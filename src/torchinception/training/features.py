@@ -4,9 +4,12 @@ Rows are kept by the content of the picture, the weights of the trunk, the prepr
 that pictures may come, go and move between folders without any other being computed anew.
 """
 
+import contextlib
 import hashlib
+import itertools
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 
@@ -17,7 +20,7 @@ from torch import Tensor
 from torchinception.data.folder import Sample
 from torchinception.data.module import Key, Keyed, ResumableLoader, keyed_seed, read_picture
 from torchinception.data.transforms import Augment, Preprocess
-from torchinception.errors import SaveError
+from torchinception.errors import SaveError, UsageError
 from torchinception.network import Inception
 from torchinception.progress import Listener
 from torchinception.training.lock import locked
@@ -42,7 +45,7 @@ class FeatureStore:
         lines = self.index.read_bytes() if self.index.exists() else b""
         found = min(len(lines) // _LINE_BYTES, self.rows.stat().st_size // (4 * width))
         whole, self.position = 0, dict[str, int]()
-        for number, row in enumerate(self.table(found)):
+        for number, row in enumerate(map_rows(self.rows, width, found)):
             line = lines[number * _LINE_BYTES : (number + 1) * _LINE_BYTES]
             if _line(line[:64], row) != line:
                 break
@@ -51,12 +54,9 @@ class FeatureStore:
         os.truncate(self.rows, whole * 4 * width)
         self.index.write_bytes(lines[: whole * _LINE_BYTES])
 
-    def table(self, count: int | None = None) -> np.ndarray:
+    def table(self) -> np.ndarray:
         """Float32 (rows, width), mapped and not read."""
-        count = len(self.position) if count is None else count
-        if not count:
-            return np.empty((0, self.width), np.float32)
-        return np.memmap(self.rows, np.float32, "r", shape=(count, self.width))
+        return map_rows(self.rows, self.width, len(self.position))
 
     def add(self, keys: Sequence[str], values: np.ndarray) -> None:
         """Append rows: float32 (len(keys), width).
@@ -76,6 +76,11 @@ class FeatureStore:
             raise SaveError(f"cannot write features to {path}: {error.strerror}; make room, then go on") from error
         for key in keys:
             self.position[key] = len(self.position)
+
+
+def map_rows(path: Path, width: int, count: int) -> np.ndarray:
+    """Float32 (count, width) of a file, mapped and not read."""
+    return np.memmap(path, np.float32, "r", shape=(count, width)) if count else np.empty((0, width), np.float32)
 
 
 def _line(key: bytes, row: np.ndarray) -> bytes:
@@ -134,14 +139,17 @@ def store_for(folder: Path, net: Inception, preprocess: Preprocess) -> FeatureSt
 @torch.inference_mode()
 def compute(
     folder: Path, net: Inception, views: Views, *, workers: int, device: torch.device, listener: Listener
-) -> tuple[np.ndarray, list[int]]:
-    """The features of all views: float32 (rows, width) and, for each view, its row. Only what is missing is computed.
+) -> tuple[FeatureStore, list[int]]:
+    """The features of all views: a store, and the row of each view in it. Only what is missing is computed.
 
     `net` is moved to `device` and left in evaluation mode.
+
+    Raises:
+        SaveError: the folder cannot be written to.
     """
     net = net.to(device).eval()
     keys = [views.row_key(position) for position in range(len(views))]
-    with locked(folder):
+    with _locked(folder, listener):
         store = store_for(folder, net, views.preprocess)
         missing = [
             position for key, position in {k: i for i, k in enumerate(keys)}.items() if key not in store.position
@@ -158,4 +166,23 @@ def compute(
             store.add([keys[i] for i in missing[done : done + len(values)]], values)
             done += len(values)
             listener.progress("Computing features", done, len(missing))
-        return store.table(), [store.position[key] for key in keys]
+        return store, [store.position[key] for key in keys]
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, listener: Listener) -> Iterator[None]:
+    """Wait for another process that computes features."""
+    with contextlib.ExitStack() as stack:
+        for attempt in itertools.count():
+            try:
+                stack.enter_context(locked(folder))
+                break
+            except UsageError:  # another process holds it
+                if attempt == 0:
+                    listener.say(f"Waiting for another process that computes features in {folder}")
+                time.sleep(0.5)
+            except SaveError as error:
+                raise SaveError(
+                    f"cannot write features in {folder}; set TORCHINCEPTION_CACHE to another folder"
+                ) from error
+        yield

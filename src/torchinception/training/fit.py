@@ -18,23 +18,23 @@ from torchinception.classifier import Classifier, load
 from torchinception.data.folder import Folder, Sample
 from torchinception.data.module import Pictures, PicturesModule, keyed_seed
 from torchinception.devices import PRECISIONS
-from torchinception.errors import DataError, UsageError
+from torchinception.errors import DataError
 from torchinception.files import cache_folder
 from torchinception.models import Inception, create
 from torchinception.progress import Listener
 from torchinception.training.checkpoint import VerifiedIO
-from torchinception.training.features import Features, Views, compute
+from torchinception.training.features import Features, Views, compute, map_rows
 from torchinception.training.logs import open_logs
 from torchinception.training.loss import class_weights
 from torchinception.training.module import Training
 from torchinception.training.plan import count_classes
 from torchinception.training.ranks import Ranks
-from torchinception.training.recipe import Recipe
+from torchinception.training.recipe import Recipe, Tune
 from torchinception.training.recorder import Recorder
 from torchinception.training.sharding import Sharded, whole
 from torchinception.training.store import Store
 from torchinception.training.sync_norm import synchronize
-from torchinception.training.tuning import begin_with
+from torchinception.training.tuning import begin_with, set_still
 from torchinception.weights.bundle import ModelSpec, tensors_sha256
 
 VERSIONS = ("torchinception", "torch", "torchvision", "lightning", "pillow", "numpy")
@@ -70,17 +70,10 @@ def fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
     recipe, ranks = job.recipe, job.ranks
     assert recipe.batch
     assert recipe.epochs
-    if recipe.batch % ranks.world or recipe.batch < 2 * ranks.world:
-        raise UsageError(
-            f"{ranks.world} processes cannot share a batch of {recipe.batch} pictures evenly, two or more each; "
-            f"set --batch to a multiple of {ranks.world}"
-        )
     found = ranks.first(lambda: _last_checkpoint(job, resume=resume))
     net, full = _network(job, begun=bool(found))
     pictures = _loaders(job, full) if recipe.features.cached else _loaders(job, None)
     per_epoch = len(pictures.train_loader)
-    if per_epoch == 0:
-        raise UsageError(f"there are fewer than {recipe.batch} pictures to train on; lower --batch")
     steps = recipe.epochs * math.ceil(per_epoch / recipe.accumulate)
     recorder = Recorder(
         job.out,
@@ -120,6 +113,7 @@ def fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
     if ranks.rank:
         torch.manual_seed(keyed_seed(recipe.seed, 2, ranks.rank))  # each process drops out other units
     trainer.fit(training, datamodule=pictures, ckpt_path=found)
+    recorder.after(trainer)
     for log in recorder.logs:
         log.close()
     training.net = whole(training.net)
@@ -157,6 +151,8 @@ def _network(job: Job, *, begun: bool) -> tuple[Inception, Inception]:
     net = net.to(memory_format=torch.channels_last)
     net.activation_checkpointing = recipe.activation_checkpointing
     if not recipe.features.cached:
+        if recipe.tune != Tune() and not recipe.tune.head_epochs:
+            set_still(net.train(), recipe.tune, 0)  # several processes look once at what has gradients
         if not job.ranks.alone:
             synchronize(net, job.device)
         return net, net
@@ -192,12 +188,13 @@ def _features(job: Job, trunk: Inception) -> tuple[Features, Features]:
     wanted = [(sample, view) for sample in splits["train"] for view in chosen] + [(s, 0) for s in splits["val"]]
     views = Views(wanted, recipe.preprocess, recipe.augment, recipe.seed)
 
-    def table() -> Any:
-        return compute(
-            cache_folder() / "features", trunk, views, workers=job.workers, device=job.device, listener=job.listener
-        )
+    def compute_once() -> tuple[Path, int, list[int]]:
+        folder = cache_folder() / "features"
+        store, found = compute(folder, trunk, views, workers=job.workers, device=job.device, listener=job.listener)
+        return store.rows, len(store.position), found
 
-    rows, positions = job.ranks.first(table)
+    path, rows_there, positions = job.ranks.first(compute_once)
+    rows = map_rows(path, trunk.classifier.in_features, rows_there)
     count, each = len(splits["train"]), len(chosen)
     mine = [positions[i * each : (i + 1) * each] for i in range(count)]
     labels = {split: [sample.label for sample in splits[split]] for split in ("train", "val")}

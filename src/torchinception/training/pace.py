@@ -77,17 +77,19 @@ def fit_epochs(
     recipe: Recipe,
     train_count: int,
     val_count: int,
+    last_count: int,
     classes: int,
     pictures_per_second_read: float | None,
     seconds: float,
     device: torch.device,
     listener: Listener,
 ) -> int:
-    """Whole epochs, validation and a last evaluation included, that fit into `seconds`, by measured steps.
+    """Whole epochs, validation and a last evaluation of `last_count` pictures included, that fit into `seconds`.
 
     Measuring takes about a tenth of the time, and counts. Torch's random state stays as it is. The recipe must
-    be resolved but for its epochs. `pictures_per_second_read` is what all workers read together, None if that
-    takes no time worth counting: a GPU computes meanwhile; on the CPU both share the cores, and their times add up.
+    be resolved but for its epochs. `pictures_per_second_read` is what all processes that read do together, None if
+    that takes no time worth counting: a GPU computes meanwhile; on the CPU both share the cores, and their
+    times add up.
 
     Raises:
         UsageError: not even one epoch fits.
@@ -102,7 +104,8 @@ def fit_epochs(
     join: Callable[[tuple[float, float]], float] = sum if device.type == "cpu" else max
     validation = join((looks * look, val_count * read))
     epoch = join((steps * step, train_count * read)) + validation
-    rest = SHARE * (seconds - (time.perf_counter() - begun)) - validation
+    last = join((math.ceil(last_count / batch) * look, last_count * read))
+    rest = SHARE * (seconds - (time.perf_counter() - begun)) - last
     epochs = int(rest / epoch)
     each = f"one takes about {describe(epoch)} ({steps} steps of {describe(step)}, then {val_count} pictures held out)"
     if epochs < 1:
@@ -199,7 +202,7 @@ class _Machine:
         self.training.eval()
         pictures = self._draw(batch)
         with torch.inference_mode(), self.autocast:
-            return self._time(lambda: self.training(pictures))
+            return self._time(lambda: self.training.best(self.training.normalize(pictures)))
 
     def _draw(self, batch: int) -> torch.Tensor:
         return torch.randint(256, (batch, 3, self.size, self.size), dtype=torch.uint8, device=self.device)

@@ -21,6 +21,8 @@ from torchinception.training.recipe import Mix, Recipe, Tune
 from torchinception.training.tuning import check_tune
 from torchinception.weights.bundle import tensors_sha256
 
+# from the weights that a run begins with
+TAKEN_OVER = ("network", "size", "crop", "interpolation", "mean", "std", "bn_eps")
 FEWEST_STEPS = 600  # from scratch, fewer leave even a small folder unlearned
 
 
@@ -31,19 +33,19 @@ def choose(
     device: torch.device,
     listener: Listener,
     *,
-    budget_seconds: float | None = None,
+    until: float | None = None,
     measure_batch: bool = False,
 ) -> Recipe:
     """Fill in what the recipe leaves to the pictures, and say what and why.
 
-    With a budget the epochs are as many as fit into it, and with `measure_batch` the batch is the fastest,
-    both measured here.
+    With `until`, a moment of `time.perf_counter`, the epochs are as many as fit before it, and with `measure_batch`
+    the batch is the fastest, both measured here.
 
     Raises:
         UsageError: the network, or its auxiliary heads, cannot take the size; or there is but one picture.
         MissingInputError, ModelFileError: no weights there, or not to be used.
     """
-    recipe = _take_over(recipe, listener)
+    recipe = _begin_with(recipe, listener)
     small = folder.side_px <= 64
     class_weights(recipe.loss, folder.classes, count_classes(folder, splits))  # refuses unknown names
     network = recipe.network or ("small_inception" if small else "googlenet_bn")
@@ -65,7 +67,7 @@ def choose(
     fits, weight = size in spec.aux_sizes and least in spec.aux_sizes, recipe.loss.aux_weight
     if recipe.features.cached:
         _check_probe(recipe)
-        if budget_seconds is not None or measure_batch:
+        if until is not None or measure_batch:
             raise UsageError("--budget and --find-batch measure whole networks; the linear probe takes seconds anyway")
         weight = 0.0
     bounds = f"need {describe_sizes(spec.aux_sizes)}" if spec.aux else "do not exist"
@@ -87,7 +89,7 @@ def choose(
         recipe = recipe.model_copy(
             update=dict(batch=find_batch(recipe, len(folder.classes), max(8, count // 16), device, listener))
         )
-    return recipe.model_copy(update=dict(epochs=_epochs(recipe, splits, folder, device, listener, budget_seconds)))
+    return recipe.model_copy(update=dict(epochs=_epochs(recipe, splits, folder, device, listener, until)))
 
 
 def _epochs(
@@ -96,14 +98,15 @@ def _epochs(
     folder: Folder,
     device: torch.device,
     listener: Listener,
-    budget_seconds: float | None,
+    until: float | None,
 ) -> int:
     count, batch = len(splits["train"]), recipe.batch or 1
-    if budget_seconds is not None:
+    if until is not None:
         reading = _pictures_per_second(recipe, splits["train"])
-        return fit_epochs(
-            recipe, count, len(splits["val"]), len(folder.classes), reading, budget_seconds, device, listener
-        )
+        held_out = len(splits["val"])
+        last = held_out + len(splits.get("test", ()))
+        seconds = until - time.perf_counter()
+        return fit_epochs(recipe, count, held_out, last, len(folder.classes), reading, seconds, device, listener)
     if recipe.epochs is not None:
         return recipe.epochs
     epochs = max(30, math.ceil(FEWEST_STEPS / (count // batch)))
@@ -128,7 +131,7 @@ def count_classes(folder: Folder, splits: dict[str, tuple[Sample, ...]]) -> list
     return [found[label] for label in range(len(folder.classes))]
 
 
-def _take_over(recipe: Recipe, listener: Listener) -> Recipe:
+def _begin_with(recipe: Recipe, listener: Listener) -> Recipe:
     """The recipe with network, preprocessing and digest of the weights that it begins with."""
     if recipe.weights is None or recipe.weights_sha256:  # none, or noted when the run began
         return recipe
@@ -139,10 +142,29 @@ def _take_over(recipe: Recipe, listener: Listener) -> Recipe:
     if spec.channels != 3:
         raise UsageError(f"{recipe.weights} takes pictures of {spec.channels} channels; training here needs 3")
     listener.say(f"Beginning with {spec.network} of {recipe.weights}, trained at {look.size} px")
-    taken = dict(network=spec.network, size=look.size, crop=look.crop, interpolation=look.interpolation)
-    taken |= dict(mean=look.mean, std=look.std, bn_eps=spec.bn_eps)
-    chosen = {key: value for key, value in taken.items() if getattr(recipe, key) is None}
-    return recipe.model_copy(update=chosen | dict(weights_sha256=tensors_sha256(start.network.state_dict())))
+    own = look.model_dump(include=set(TAKEN_OVER)) | dict(network=spec.network, bn_eps=spec.bn_eps)
+    digest = tensors_sha256(start.network.state_dict())
+    return take_over(recipe, recipe.model_copy(update=own | dict(weights_sha256=digest)))
+
+
+def take_over(recipe: Recipe, origin: Recipe) -> Recipe:
+    """What a recipe leaves open of network and preprocessing, and the digest of its weights, from another."""
+    taken = {name: getattr(origin, name) for name in TAKEN_OVER if getattr(recipe, name) is None}
+    return recipe.model_copy(update=taken | dict(weights_sha256=origin.weights_sha256))
+
+
+def check_shares(recipe: Recipe, processes: int) -> None:
+    """Refuse a batch that processes cannot share.
+
+    Raises:
+        UsageError: it does not divide evenly.
+    """
+    batch = recipe.batch or 1
+    if batch % processes or batch < 2 * processes:
+        raise UsageError(
+            f"{processes} processes cannot share a batch of {batch} pictures evenly, two or more each; "
+            f"set --batch to a multiple of {processes}"
+        )
 
 
 def _check_probe(recipe: Recipe) -> None:

@@ -4,9 +4,13 @@
 """
 
 import contextlib
+import hashlib
 import os
+import re
+import secrets
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -16,6 +20,8 @@ from torch import Tensor, distributed
 from torchinception.errors import LostProcessError, UsageError
 
 T = TypeVar("T")
+LOCAL_WORLD = ("LOCAL_WORLD_SIZE", "SLURM_NTASKS_PER_NODE", "SLURM_STEP_TASKS_PER_NODE", "SLURM_TASKS_PER_NODE")
+LOST = re.compile("gloo|nccl|timeout|timed out|pair closure|connection (reset|closed|refused)", re.IGNORECASE)
 PATIENCE = timedelta(days=7)  # for what only the first process does: checking the pictures, the evaluation
 
 
@@ -29,7 +35,8 @@ class Ranks:
     local_world: int = 1
     attempt: int = 0
     environment: Any = None  # Lightning's description of the launcher
-    patient: Any = None  # a process group for what takes long; on the CPU
+    prompt: Any = None  # a process group on the CPU, with the time limit
+    patient: Any = None  # another, for what takes long
 
     @property
     def alone(self) -> bool:
@@ -37,7 +44,7 @@ class Ranks:
         return self.world == 1
 
     def first(self, make: Callable[[], T]) -> T:
-        """What the first process makes, for all of them; if it fails, all of them fail alike."""
+        """What the first process makes, however long that takes, for all of them; if it fails, all of them fail."""
         if self.alone:
             return make()
         told: list[Any] = [None, None]
@@ -57,7 +64,7 @@ class Ranks:
         if self.alone:
             return [value]
         found: list[Any] = [None] * self.world
-        distributed.all_gather_object(found, value, group=self.patient)
+        distributed.all_gather_object(found, value, group=self.prompt)
         return found
 
     def sum(self, tensor: Tensor) -> Tensor:
@@ -76,6 +83,12 @@ class Ranks:
         return [int(number) for number in found]
 
 
+def launch_id() -> str:
+    """What started this process, the same in every attempt; empty if it was started by itself."""
+    names = ("TORCHELASTIC_RUN_ID", "SLURM_JOB_ID")
+    return next((f"{name} {os.environ[name]}" for name in names if name in os.environ), "")
+
+
 def launcher() -> Any:
     """Lightning's description of what started this process as one of several, or None."""
     from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
@@ -88,21 +101,45 @@ def launcher() -> Any:
     return None
 
 
+def meet(store: Any, rank: int, world: int, seconds: float) -> str:
+    """A name that only processes of this attempt have, so that gloo does not find the addresses of dead ones.
+
+    Each puts down a word of its own. The first one proposes the words that it finds, again and again, until
+    everybody has found their own among them; a word of a dead process is found by nobody.
+
+    Raises:
+        LostProcessError: they did not all come in time.
+    """
+    word, deadline = secrets.token_hex(8), time.monotonic() + seconds
+    store.set(f"word-{rank}", word)
+    while time.monotonic() < deadline:
+        if rank == 0:
+            words = [f"word-{other}" for other in range(world)]
+            if store.check(words):
+                store.set("proposal", ",".join(store.get(name).decode() for name in words))
+        if store.check(["proposal"]):
+            proposal = store.get("proposal").decode()
+            name = hashlib.sha256(proposal.encode()).hexdigest()[:16]
+            if proposal.split(",")[rank : rank + 1] == [word]:
+                store.set(f"{name}-{rank}", "")
+                if store.check([f"{name}-{other}" for other in range(world)]):
+                    return name
+        time.sleep(0.05)
+    raise LostProcessError(f"process {rank} of {world}: not all of them came within {seconds:.0f} s; start them again")
+
+
 @contextlib.contextmanager
 def together(device_type: str, timeout_seconds: float) -> Iterator[Ranks]:
     """Join the processes that were started with this one.
-
-    Every attempt of torchrun gets a name space of its own in the store, without which gloo finds the addresses
-    of processes that are dead.
 
     Raises:
         UsageError: several processes on a device that cannot work together.
         LostProcessError: one of them died.
     """
     environment = launcher()
-    attempt = int(os.environ.get("TORCHELASTIC_RESTART_COUNT") or os.environ.get("SLURM_RESTART_COUNT") or "0")
+    own_attempt = int(os.environ.get("TORCHELASTIC_RESTART_COUNT") or os.environ.get("SLURM_RESTART_COUNT") or "0")
     if environment is None or environment.world_size() == 1:
-        yield Ranks(attempt=attempt if environment else 0)
+        yield Ranks(attempt=own_attempt if environment else 0)
         return
     if device_type not in ("cpu", "cuda"):
         raise UsageError(f"several processes train on cpu or cuda, not on {device_type}")
@@ -115,16 +152,19 @@ def together(device_type: str, timeout_seconds: float) -> Iterator[Ranks]:
         )
         distributed.init_process_group(
             "cpu:gloo,cuda:nccl" if device_type == "cuda" else "gloo",
-            store=distributed.PrefixStore(f"attempt-{attempt}", store),  # type: ignore[attr-defined]
+            store=distributed.PrefixStore(meet(store, rank, world, timeout_seconds), store),  # type: ignore[attr-defined]
             rank=rank,
             world_size=world,
             timeout=timeout,
         )
-        patient = distributed.new_group(backend="gloo", timeout=PATIENCE)
-        local_world = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE") or world)
-        yield Ranks(rank, world, environment.local_rank(), local_world, attempt, environment, patient)
+        groups = [distributed.new_group(backend="gloo", timeout=limit) for limit in (timeout, PATIENCE)]
+        tasks = next((os.environ[name] for name in LOCAL_WORLD if name in os.environ), str(world))
+        local_world = int(tasks.split("(")[0].split(",")[0])  # SLURM writes 8(x4)
+        alone = Ranks(rank, world, environment.local_rank(), local_world, 0, environment, *groups)
+        [attempt] = alone.most(own_attempt)  # of several agents only that of the lost process counts
+        yield replace(alone, attempt=attempt)
     except RuntimeError as error:
-        if isinstance(error, distributed.DistError) or "gloo" in str(error):
+        if isinstance(error, distributed.DistError) or LOST.search(str(error)):
             raise LostProcessError(
                 f"process {rank} of {world}: another process of this run died or did not answer within "
                 f"{timeout_seconds:.0f} s; start all of them again with --resume (torchrun --max-restarts does)"

@@ -72,8 +72,8 @@ class Recorder(Callback):
     def state_dict(self) -> dict[str, Any]:
         """The record and every process's random state, for a checkpoint."""
         sums = {name: total.cpu() for name, total in self.sums.items()}
-        own = dict(sums=sums, pictures=self.pictures, random=random_state(self.device))
-        return dict(rows=self.rows, seconds=self.seconds, batches=self.batches, ranks=self.ranks.gather(own))
+        mine = dict(sums=sums, pictures=self.pictures, random=random_state(self.device))
+        return dict(rows=self.rows, seconds=self.seconds, batches=self.batches, ranks=self.ranks.gather(mine))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint; what other numbers of processes had counted goes to the first."""
@@ -82,6 +82,7 @@ class Recorder(Callback):
         if len(parts) == self.ranks.world:
             parts = [parts[self.ranks.rank]]
         elif self.ranks.rank > 0:
+            self.sums = {name: torch.zeros_like(total) for name, total in parts[0]["sums"].items()}
             return
         self.pictures = sum(part["pictures"] for part in parts)
         self.sums = {name: torch.stack([part["sums"][name] for part in parts]).sum(0) for name in parts[0]["sums"]}
@@ -118,13 +119,12 @@ class Recorder(Callback):
             return  # gradients of half a step are in no checkpoint
         step = trainer.global_step
         asked, due = self.ranks.most(self._signum, time.perf_counter() - self._saved > self.minutes * 60)
-        self._signum = self._signum or asked  # one may have come meanwhile
-        saving = last or bool(self._signum) or bool(due) or step % self.every == 0
+        saving = last or bool(asked) or bool(due) or step % self.every == 0
         if saving or step % self.look == 0:
             self._look(trainer, step, count)
         if saving:
             self._save(trainer, module, step)
-        self._stop_if_asked(step)
+        self._stop_if_asked(step, asked)  # one that came meanwhile waits for the next step
         if last:
             self._close_epoch(trainer, module)
 
@@ -133,6 +133,11 @@ class Recorder(Callback):
             name, torch.zeros((), dtype=torch.float32 if value.device.type == "mps" else torch.float64)
         )
         self.sums[name] = before.to(value.device) + value
+
+    def after(self, trainer: Trainer) -> None:
+        """Stop if a signal came after the last step had been looked at."""
+        [asked] = self.ranks.most(self._signum)
+        self._stop_if_asked(trainer.global_step, asked)
 
     def _look(self, trainer: Trainer, step: int, count: int) -> None:
         """Read the sums, for which a GPU has to be waited for; stop a run that has diverged before it is saved."""
@@ -153,8 +158,11 @@ class Recorder(Callback):
         finite = all(bool(own(weight).isfinite().all()) for weight in module.parameters())
         if self.ranks.most(not finite) != [0]:
             self._diverged(trainer, "a weight")
-        trainer.save_checkpoint(self.ranks.first(lambda: self.store.place(step)))
-        if self.ranks.rank == 0:
+        first = self.ranks.rank == 0
+        trainer.save_checkpoint(
+            self.store.place(step) if first else self.store.folder
+        )  # which the others only gather for
+        if first:
             self.store.keep(step)
         self._saved = time.perf_counter()
 
@@ -214,7 +222,7 @@ class Recorder(Callback):
         with torch.inference_mode():
             for batch in self.validation:
                 if self.ranks.alone:  # the others could not tell when to stop waiting
-                    self._stop_if_asked(trainer.global_step)
+                    self._stop_if_asked(trainer.global_step, self._signum)
                 labels = batch[1].to(module.device)
                 logits = net(module.normalize(batch[0].to(module.device)))
                 loss += float(cross_entropy(logits, labels, reduction="sum"))
@@ -222,9 +230,7 @@ class Recorder(Callback):
                 seen += len(labels)
         module.train()
         [asked] = self.ranks.most(self._signum)
-        self._signum = self._signum or asked
-        if not self.ranks.alone:
-            self._stop_if_asked(trainer.global_step)
+        self._stop_if_asked(trainer.global_step, asked)
         loss, *counts = self.ranks.sum(torch.tensor([loss, correct, seen], dtype=torch.float64)).tolist()
         return loss, counts[0], counts[1]
 
@@ -243,7 +249,7 @@ class Recorder(Callback):
         self._signum = signum
         self.listener.say("Stopping after this step; once more to stop at once.")
 
-    def _stop_if_asked(self, step: int) -> None:
-        if self._signum:
-            name = signal.Signals(self._signum).name
-            raise InterruptedRunError(self._signum, f"stopped by {name} after step {step}; go on with --resume")
+    def _stop_if_asked(self, step: int, signum: int) -> None:
+        if signum:
+            name = signal.Signals(signum).name
+            raise InterruptedRunError(signum, f"stopped by {name} after step {step}; go on with --resume")

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ from torchinception.training.fit import Job, fit, isolated
 from torchinception.training.lock import locked
 from torchinception.training.logs import check_logs
 from torchinception.training.pace import parse_duration
-from torchinception.training.plan import choose
-from torchinception.training.ranks import together
+from torchinception.training.plan import check_shares, choose, take_over
+from torchinception.training.ranks import launch_id, together
 from torchinception.training.recipe import Recipe, flatten, load_recipe, to_toml
 from torchinception.training.recorder import Recorder
 from torchinception.training.sharding import check_sharding
@@ -43,6 +44,8 @@ RUN_FILES = (
     "mlflow",
     "wandb",
 )
+
+LAUNCH = ".launch"  # in the run folder: which torchrun or SLURM job began it
 
 
 def train(
@@ -97,8 +100,9 @@ def train(
     out = Path(out) if out is not None else Path("runs") / name_of(data)
     if checkpoint_every < 1 or (workers or 0) < 0:
         raise UsageError(f"checkpoints need at least 1 step between, workers at least 0: {checkpoint_every}, {workers}")
-    if not checkpoint_minutes > 0:
-        raise UsageError(f"checkpoint_minutes must be above 0, not {checkpoint_minutes}")
+    if not (checkpoint_minutes > 0 and process_timeout > 0):
+        raise UsageError(f"minutes and timeout must be above 0: {checkpoint_minutes}, {process_timeout}")
+    begun_at = time.perf_counter()
     check_logs(loggers)
     if strategy not in ("ddp", "fsdp"):
         raise UsageError(f"strategy must be ddp or fsdp, not {strategy}")
@@ -110,21 +114,23 @@ def train(
             on = resolve_device(f"cuda:{ranks.local_rank}")
         if ranks.rank:
             listener = Listener()  # the first process speaks for all
-        if ranks.attempt:
+        if ranks.attempt and ranks.first(lambda: _is_of_this_launch(out)):
             listener.say(f"A process had failed; attempt {ranks.attempt + 1}")
-            resume = out.is_dir() and not (overwrite and (out / "metrics.json").exists())  # what was begun goes on
-            overwrite = overwrite and not resume
+            resume, overwrite = True, False  # what an earlier attempt has begun goes on
         ranks.first(lambda: check_out(out, data, resume=resume, overwrite=overwrite))
         if resume and (out / "metrics.json").exists() and (out / "model.safetensors").exists():
             listener.say(f"{out} is finished already; use --overwrite to train anew")
             return load(out, on)
 
+        if (budget or find_batch) and not ranks.alone:
+            raise UsageError("--budget and --find-batch measure one process; set --epochs and --batch for several")
+
         def prepare() -> tuple[Folder, dict[str, tuple[Sample, ...]], Recipe]:
-            return _prepare(
-                data, recipe, settings, out, on, listener, resume=resume, budget=budget, find_batch=find_batch
-            )
+            end = begun_at + parse_duration(budget) if budget else None
+            return _prepare(data, recipe, settings, out, on, listener, resume=resume, until=end, find_batch=find_batch)
 
         folder, splits, resolved = ranks.first(prepare)
+        check_shares(resolved, ranks.world)
         if strategy == "fsdp":
             check_sharding(resolved)
         with locked(out) if ranks.rank == 0 else contextlib.nullcontext():
@@ -154,21 +160,22 @@ def _prepare(
     listener: Listener,
     *,
     resume: bool,
-    budget: str | None,
+    until: float | None,
     find_batch: bool,
 ) -> tuple[Folder, dict[str, tuple[Sample, ...]], Recipe]:
     """Check the pictures, and the recipe against them and against an earlier part of the run."""
     own = out / "recipe.toml"
     begun = load_recipe(own) if resume and own.exists() else None
-    seconds = parse_duration(budget) if budget else None
     if begun:  # what was measured stands
-        measured = dict(epochs=begun.epochs if budget else None, batch=begun.batch if find_batch else None)
+        measured = dict(epochs=begun.epochs if until else None, batch=begun.batch if find_batch else None)
         settings = {**(settings or {}), **{key: value for key, value in measured.items() if value}}
-        seconds, find_batch = None, False
+        until, find_batch = None, False
     wanted = load_recipe(recipe or (own if begun else "default"), settings)
+    if begun and wanted.weights and wanted.weights == begun.weights:
+        wanted = take_over(wanted, begun)  # whatever has become of the file
     folder = scan(data, listener)
     splits = folder.for_training()
-    resolved = choose(wanted, folder, splits, device, listener, budget_seconds=seconds, measure_batch=find_batch)
+    resolved = choose(wanted, folder, splits, device, listener, until=until, measure_batch=find_batch)
     if begun:
         _check_unchanged(out, begun, resolved)
     return folder, splits, resolved
@@ -182,6 +189,16 @@ def _open_run(out: Path, recipe: Recipe, listener: Listener, *, overwrite: bool)
         leftover.unlink(missing_ok=True)  # of a save that was killed
     Store(out / "checkpoints", listener).sweep()
     write_atomically(out / "recipe.toml", to_toml(recipe))
+    if launch_id():
+        write_atomically(out / LAUNCH, launch_id())
+    else:
+        (out / LAUNCH).unlink(missing_ok=True)
+
+
+def _is_of_this_launch(out: Path) -> bool:
+    """Whether an earlier attempt of the same torchrun or SLURM job has begun the run."""
+    launch = out / LAUNCH
+    return launch.exists() and launch.read_text() == launch_id()
 
 
 def _finish(job: Job, model: Classifier, recorder: Recorder) -> None:

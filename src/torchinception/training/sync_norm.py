@@ -31,6 +31,7 @@ class SyncBatchNorm(nn.BatchNorm2d):
         """(N, C, H, W) -> (N, C, H, W); in evaluation as ever."""
         if not self.training:
             return super().forward(x)
+        dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))  # a count has no place in bfloat16
         count = torch.tensor(float(x.numel() // x.shape[1]), dtype=x.dtype)
         distributed.all_reduce(count)
         mean = _Sum.apply(x.sum((0, 2, 3))) / count
@@ -47,7 +48,7 @@ class SyncBatchNorm(nn.BatchNorm2d):
                 self.num_batches_tracked += 1
         scale = self.weight * torch.rsqrt(variance + self.eps)
         normalized: Tensor = centred * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
-        return normalized
+        return normalized.to(dtype)
 
 
 def synchronize(net: nn.Module, device: torch.device) -> None:
