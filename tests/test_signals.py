@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM save and exit; resuming then ends as a run that never stopped (times: see test_resume)."""
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,10 @@ import pytest
 from child import At
 from conftest import SHORT, Result, Running, outcome
 from data_fixtures import listing
+
+import torchinception as ti
+from torchinception.errors import InterruptedRunError
+from torchinception.progress import Listener
 
 Inception = Callable[..., Result]
 BOTH = pytest.mark.parametrize("signum", [SIGINT, SIGTERM])
@@ -113,3 +118,15 @@ def test_a_signal_from_another_process_saves_and_exits(
     running.send(SIGTERM)
     result = running.finish()
     assert (result.code, "go on with --resume" in result.err) == (143, True), result.err
+
+
+def test_a_signal_between_two_looks_is_followed_by_a_checkpoint(split: Path, tmp_path: Path) -> None:
+    class Sender(Listener):
+        def progress(self, task: str, done: int, total: int, **figures: float) -> None:
+            if (task, done) == ("Training", 1):  # the first step has been asked about signals already
+                os.kill(os.getpid(), SIGTERM)
+
+    settings = {"network": "tiny_inception", "epochs": 2, "batch": 8}
+    with pytest.raises(InterruptedRunError, match="stopped by SIGTERM after step 2"):
+        ti.train(split, settings=settings, out=tmp_path / "run", workers=0, device="cpu", listener=Sender())
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").glob("*.ckpt")] == ["step-000000002.ckpt"]
