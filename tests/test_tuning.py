@@ -204,8 +204,8 @@ def test_what_never_moves_is_in_no_optimizer() -> None:
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"tune.freeze_to": "mixed_9z"}, "tune.freeze_to names the stage mixed_9z; stages: "),
-        ({"tune.lr_factors": {"head": 2.0}}, "tune.lr_factors names the stage head; stages: "),
+        ({"tune.freeze_to": "mixed_9z"}, "tune.freeze_to: tiny_inception has no stage mixed_9z; stages: "),
+        ({"tune.lr_factors": {"head": 2.0}}, "tune.lr_factors: tiny_inception has no stage head; stages: "),
         ({"network": "googlenet"}, "holds tiny_inception, not googlenet; leave --network out"),
         ({"start_size": 64}, "start_size = 64 is above the size of 32 px"),
         ({"features.cached": True, "mix.mixup": 0.2}, "mix cannot be used with it"),
@@ -265,3 +265,27 @@ def test_pictures_grow_by_epoch_and_workers_change_nothing(inception: Inception,
     assert inception(*command, tmp_path / "run", "--workers", 2, at=(at,)).code == -SIGKILL
     assert inception(*command, tmp_path / "run", "--resume").code == 0
     assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
+
+
+def test_what_makes_little_sense_is_said(inception: Inception, other: Path, tmp_path: Path) -> None:
+    command = (
+        "train",
+        other,
+        "--network",
+        "tiny_inception",
+        "--epochs",
+        1,
+        "--batch",
+        8,
+        "--set",
+        "tune.head_epochs=1",
+    )
+    result = inception(*command, "--out", tmp_path / "run")
+    assert result.code == 0
+    assert "the classifier first learns on an untrained trunk" in result.err
+    assert "The trunk will not move: tune.head_epochs = 1 of 1 epochs" in result.err
+
+
+def test_missing_weights_are_told_before_pictures_are_read(inception: Inception, other: Path, tmp_path: Path) -> None:
+    result = inception("train", other, "--weights", tmp_path / "nothing.safetensors", "--out", tmp_path / "run")
+    assert (result.code, "Checking pictures" in result.err) == (66, False), result.err

@@ -17,7 +17,9 @@ def train(
     weights: Annotated[str | None, typer.Option(metavar="MODEL", help="Begin with a model file's, or a run's.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Times through the pictures.")] = None,
     budget: Annotated[str | None, typer.Option(metavar="TIME", help="As many epochs as fit: 90s, 10m, 1h30m.")] = None,
-    patience: Annotated[int | None, typer.Option(metavar="EPOCHS", help="Stop after so many without progress.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(metavar="EPOCHS", help="Stop after so many in vain; 0: never.")
+    ] = None,
     batch: Annotated[int | None, typer.Option(help="Pictures a step, of all processes together.")] = None,
     find_batch: Annotated[
         bool, typer.Option("--find-batch", help="Measure which batch is fastest, and take it.")
@@ -42,8 +44,10 @@ def train(
     from torchinception.training.recipe import parse_settings
     from torchinception.training.run import train
 
-    if (budget and epochs) or (find_batch and batch):
-        raise UsageError("--budget chooses the epochs, --find-batch the batch; leave --epochs, --batch out")
+    if budget and epochs:
+        raise UsageError("--budget chooses the epochs; leave --epochs out")
+    if find_batch and batch:
+        raise UsageError("--find-batch chooses the batch; leave --batch out")
     named = dict(network=network, weights=weights, epochs=epochs, patience=patience, batch=batch, size=size, seed=seed)
     named |= dict(precision=precision)
     settings = {key: value for key, value in named.items() if value is not None} | parse_settings(set_ or [])

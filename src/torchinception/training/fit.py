@@ -184,7 +184,7 @@ def _loaders(job: Job, trunk: Inception | None) -> PicturesModule:
 
 def _features(job: Job, trunk: Inception) -> tuple[Features, Features]:
     recipe, splits = job.recipe, job.splits
-    chosen = range(1, recipe.features.views + 1) or range(1)
+    chosen = range(1, min(recipe.features.views, recipe.epochs or 1) + 1) or range(1)
     wanted = [(sample, view) for sample in splits["train"] for view in chosen] + [(s, 0) for s in splits["val"]]
     views = Views(wanted, recipe.preprocess, recipe.augment, recipe.seed)
 

@@ -45,7 +45,7 @@ def choose(
         UsageError: the network, or its auxiliary heads, cannot take the size; or there is but one picture.
         MissingInputError, ModelFileError: no weights there, or not to be used.
     """
-    recipe = _begin_with(recipe, listener)
+    recipe = begin_from_weights(recipe, listener)
     small = folder.side_px <= 64
     class_weights(recipe.loss, folder.classes, count_classes(folder, splits))  # refuses unknown names
     network = recipe.network or ("small_inception" if small else "googlenet_bn")
@@ -58,12 +58,15 @@ def choose(
         )
     least = min(size, recipe.start_size or size)
     if least < spec.min_size:
-        raise UsageError(f"{network} needs pictures of at least {spec.min_size} px, not {least}; raise --size")
+        which = "--size" if least == size else "start_size"
+        raise UsageError(f"{network} needs pictures of at least {spec.min_size} px, not {least}; raise {which}")
     if (recipe.start_size or size) > size:
         raise UsageError(f"start_size = {recipe.start_size} is above the size of {size} px that pictures grow to")
     if recipe.compile and recipe.activation_checkpointing:
         raise UsageError("compile decides itself which activations are kept; use it without activation_checkpointing")
-    check_tune(recipe.tune, list(spec.stages))
+    check_tune(recipe.tune, network, list(spec.stages))
+    if recipe.tune.head_epochs and not recipe.weights:
+        listener.say("tune.head_epochs without --weights: the classifier first learns on an untrained trunk")
     fits, weight = size in spec.aux_sizes and least in spec.aux_sizes, recipe.loss.aux_weight
     if recipe.features.cached:
         _check_probe(recipe)
@@ -89,7 +92,10 @@ def choose(
         recipe = recipe.model_copy(
             update=dict(batch=find_batch(recipe, len(folder.classes), max(8, count // 16), device, listener))
         )
-    return recipe.model_copy(update=dict(epochs=_epochs(recipe, splits, folder, device, listener, until)))
+    epochs = _epochs(recipe, splits, folder, device, listener, until)
+    if epochs <= recipe.tune.head_epochs:
+        listener.say(f"The trunk will not move: tune.head_epochs = {recipe.tune.head_epochs} of {epochs} epochs")
+    return recipe.model_copy(update=dict(epochs=epochs))
 
 
 def _epochs(
@@ -131,8 +137,12 @@ def count_classes(folder: Folder, splits: dict[str, tuple[Sample, ...]]) -> list
     return [found[label] for label in range(len(folder.classes))]
 
 
-def _begin_with(recipe: Recipe, listener: Listener) -> Recipe:
-    """The recipe with network, preprocessing and digest of the weights that it begins with."""
+def begin_from_weights(recipe: Recipe, listener: Listener) -> Recipe:
+    """The recipe with network, preprocessing and digest of the weights that it begins with.
+
+    Raises:
+        UsageError, MissingInputError, ModelFileError: weights that cannot be used.
+    """
     if recipe.weights is None or recipe.weights_sha256:  # none, or noted when the run began
         return recipe
     start = load(recipe.weights)

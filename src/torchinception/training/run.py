@@ -24,7 +24,7 @@ from torchinception.training.fit import Job, fit, isolated
 from torchinception.training.lock import locked
 from torchinception.training.logs import check_logs
 from torchinception.training.pace import parse_duration
-from torchinception.training.plan import check_shares, choose, take_over
+from torchinception.training.plan import begin_from_weights, check_shares, choose, take_over
 from torchinception.training.ranks import launch_id, together
 from torchinception.training.recipe import Recipe, flatten, load_recipe, to_toml
 from torchinception.training.recorder import Recorder
@@ -173,6 +173,7 @@ def _prepare(
     wanted = load_recipe(recipe or (own if begun else "default"), settings)
     if begun and wanted.weights and wanted.weights == begun.weights:
         wanted = take_over(wanted, begun)  # whatever has become of the file
+    wanted = begin_from_weights(wanted, listener)  # before the pictures, which take longer
     folder = scan(data, listener)
     splits = folder.for_training()
     resolved = choose(wanted, folder, splits, device, listener, until=until, measure_batch=find_batch)

@@ -12,7 +12,7 @@ from torchinception.training.recipe import Tune
 HEADS = ("aux", "classifier")
 
 
-def check_tune(tune: Tune, stages: list[str]) -> None:
+def check_tune(tune: Tune, network: str, stages: list[str]) -> None:
     """Refuse names that no stage has.
 
     Raises:
@@ -24,7 +24,7 @@ def check_tune(tune: Tune, stages: list[str]) -> None:
     ):
         for name in names:
             if name not in known:
-                raise UsageError(f"{key} names the stage {name}; stages: {', '.join(known)}")
+                raise UsageError(f"{key}: {network} has no stage {name}; stages: {', '.join(known)}")
 
 
 def begin_with(net: Inception, start: Classifier, classes: tuple[str, ...]) -> list[str]:
