@@ -121,10 +121,7 @@ def flat(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def split(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """3 classes of 8 pictures in `train` and 4 in `val`. Only read it."""
-    root = tmp_path_factory.mktemp("split") / "clothes"
-    copy_pictures(sample / "train", root / "train", 8)
-    copy_pictures(sample / "test", root / "val", 4)
-    return root
+    return copy_splits(sample, tmp_path_factory.mktemp("split") / "clothes", train=8, val=4)
 
 
 @pytest.fixture
@@ -174,6 +171,13 @@ def copy_pictures(source: Path, target: Path, count: int) -> Path:
         (target / name).mkdir(parents=True)
         for number in range(count):
             shutil.copy(source / name / f"{number:03}.png", target / name)
+    return target
+
+
+def copy_splits(sample: Path, target: Path, *, train: int, val: int) -> Path:
+    """So many pictures of each class in `train` and `val`."""
+    copy_pictures(sample / "train", target / "train", train)
+    copy_pictures(sample / "test", target / "val", val)
     return target
 
 

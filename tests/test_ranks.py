@@ -18,7 +18,7 @@ from signal import SIGKILL, SIGSTOP, SIGTERM
 import pytest
 import torch
 from child import At
-from conftest import SHORT, Result, Running, copy_pictures, outcome, record
+from conftest import SHORT, Result, Running, copy_splits, outcome, record
 
 from torchinception.data.module import KeyedSampler
 from torchinception.errors import LostProcessError
@@ -62,10 +62,7 @@ def finish(running: list[Running]) -> list[Result]:
 @pytest.fixture(scope="module")
 def uneven(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """3 classes of 11 pictures to train on, and 5 to validate on: no number of processes or batch divides them."""
-    root = tmp_path_factory.mktemp("uneven") / "clothes"
-    copy_pictures(sample / "train", root / "train", 11)
-    copy_pictures(sample / "test", root / "val", 5)
-    return root
+    return copy_splits(sample, tmp_path_factory.mktemp("uneven") / "clothes", train=11, val=5)
 
 
 @pytest.mark.parametrize("count", [33, 100, 7])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from child import At
-from conftest import SHORT, Running, copy_pictures, outcome, record
+from conftest import SHORT, Running, copy_splits, outcome, record
 from test_ranks import finish, ranks
 from torch import distributed
 from torch.distributed.device_mesh import init_device_mesh
@@ -29,10 +29,7 @@ Start = Callable[..., Running]
 @pytest.fixture(scope="module")
 def uneven(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """3 classes of 8 pictures to train on, and 3 to validate on: 3 batches in one process, 2 in the other."""
-    root = tmp_path_factory.mktemp("uneven") / "clothes"
-    copy_pictures(sample / "train", root / "train", 8)
-    copy_pictures(sample / "test", root / "val", 3)
-    return root
+    return copy_splits(sample, tmp_path_factory.mktemp("uneven") / "clothes", train=8, val=3)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from signal import SIGKILL
 import pytest
 import torch
 from child import At
-from conftest import Result, copy_pictures, outcome
+from conftest import Result, outcome
 from torch import Tensor, nn
 
 import torchinception as ti
@@ -23,15 +23,6 @@ from torchinception.weights.bundle import ModelSpec
 
 Inception = Callable[..., Result]
 LOOK = Preprocess(size=32, crop=0.9, interpolation="bicubic", mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.4))
-
-
-@pytest.fixture(scope="module")
-def other(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """3 classes of 8 pictures to train on, 4 to validate on."""
-    root = tmp_path_factory.mktemp("other") / "clothes"
-    copy_pictures(sample / "train", root / "train", 8)
-    copy_pictures(sample / "test", root / "val", 4)
-    return root
 
 
 @pytest.fixture(scope="module")
@@ -73,21 +64,21 @@ def batch_norm_weights(net: nn.Module) -> set[str]:
 
 
 def test_network_preprocessing_and_weights_are_taken_over(
-    origin_file: Path, origin: Classifier, other: Path, tmp_path: Path
+    origin_file: Path, origin: Classifier, split: Path, tmp_path: Path
 ) -> None:
-    model = tuned(origin_file, other, tmp_path / "run", **{"optimizer.lr": 1e-30, "tune.batch_norm": "freeze-all"})
+    model = tuned(origin_file, split, tmp_path / "run", **{"optimizer.lr": 1e-30, "tune.batch_norm": "freeze-all"})
     assert (model.preprocess, model.spec.network, model.spec.bn_eps) == (LOOK, "tiny_inception", 0.002)
     assert model.classes == ("bag", "sneaker", "trouser")
     assert changed(origin.network.trunk, model.network.trunk) == set()
     assert ti.load(tmp_path / "run").spec == model.spec
 
 
-def test_the_classifier_is_kept_for_the_same_classes_only(origin_file: Path, other: Path, tmp_path: Path) -> None:
-    first = tuned(origin_file, other, tmp_path / "first")
+def test_the_classifier_is_kept_for_the_same_classes_only(origin_file: Path, split: Path, tmp_path: Path) -> None:
+    first = tuned(origin_file, split, tmp_path / "first")
     still = {"weights": str(tmp_path / "first"), "optimizer.lr": 1e-30, "tune.batch_norm": "freeze-all"}
-    again = tuned(origin_file, other, tmp_path / "again", **still)
+    again = tuned(origin_file, split, tmp_path / "again", **still)
     assert changed(first.network, again.network) == set()
-    fewer = Path(shutil.copytree(other, tmp_path / "fewer"))
+    fewer = Path(shutil.copytree(split, tmp_path / "fewer"))
     for name in ("train", "val"):
         shutil.rmtree(fewer / name / "bag")
     less = tuned(origin_file, fewer, tmp_path / "less", **still)
@@ -95,11 +86,11 @@ def test_the_classifier_is_kept_for_the_same_classes_only(origin_file: Path, oth
 
 
 def test_frozen_stages_stay_to_the_bit_statistics_included(
-    origin_file: Path, origin: Classifier, other: Path, tmp_path: Path
+    origin_file: Path, origin: Classifier, split: Path, tmp_path: Path
 ) -> None:
     stages = [name for name, _ in origin.network.trunk.named_children()]
     frozen = stages[: len(stages) // 2]
-    model = tuned(origin_file, other, tmp_path / "run", **{"tune.freeze_to": frozen[-1]})
+    model = tuned(origin_file, split, tmp_path / "run", **{"tune.freeze_to": frozen[-1]})
     moved = {name.split(".")[0] for name in changed(origin.network.trunk, model.network.trunk)}
     assert moved == {
         name for name, stage in origin.network.trunk.named_children() if name not in frozen and list(stage.parameters())
@@ -108,9 +99,9 @@ def test_frozen_stages_stay_to_the_bit_statistics_included(
 
 @pytest.mark.parametrize("policy", ["train", "freeze-statistics", "freeze-all"])
 def test_batch_norm_moves_as_its_policy_says(
-    origin_file: Path, origin: Classifier, other: Path, tmp_path: Path, policy: str
+    origin_file: Path, origin: Classifier, split: Path, tmp_path: Path, policy: str
 ) -> None:
-    model = tuned(origin_file, other, tmp_path / "run", **{"tune.batch_norm": policy})
+    model = tuned(origin_file, split, tmp_path / "run", **{"tune.batch_norm": policy})
     trunk = origin.network.trunk
     still = {
         "train": set(),
@@ -138,19 +129,19 @@ def test_frozen_means_frozen_the_trunk_is_one_function_in_training_and_evaluatio
 
 
 def test_the_head_moves_alone_first_and_then_the_whole_network(
-    origin_file: Path, origin: Classifier, other: Path, tmp_path: Path
+    origin_file: Path, origin: Classifier, split: Path, tmp_path: Path
 ) -> None:
     tune = {"tune.head_epochs": 2}
-    head = tuned(origin_file, other, tmp_path / "head", **tune)
+    head = tuned(origin_file, split, tmp_path / "head", **tune)
     assert changed(origin.network.trunk, head.network.trunk) == set()
-    whole = tuned(origin_file, other, tmp_path / "whole", epochs=3, **tune)
+    whole = tuned(origin_file, split, tmp_path / "whole", epochs=3, **tune)
     assert len(changed(origin.network.trunk, whole.network.trunk)) == len(origin.network.trunk.state_dict())
 
 
 def test_resuming_on_either_side_of_the_border_is_exact(
-    origin_file: Path, inception: Inception, other: Path, tmp_path: Path
+    origin_file: Path, inception: Inception, split: Path, tmp_path: Path
 ) -> None:
-    command = ("train", other, "--weights", origin_file, "--epochs", 3, "--batch", 8)
+    command = ("train", split, "--weights", origin_file, "--epochs", 3, "--batch", 8)
     command += (
         "--set",
         "tune.head_epochs=1",
@@ -212,29 +203,29 @@ def test_what_never_moves_is_in_no_optimizer() -> None:
     ],
 )
 def test_what_cannot_work_is_refused_by_name(
-    origin_file: Path, other: Path, tmp_path: Path, settings: dict[str, object], text: str
+    origin_file: Path, split: Path, tmp_path: Path, settings: dict[str, object], text: str
 ) -> None:
     with pytest.raises(UsageError, match=text.replace(".", r"\.")):
-        tuned(origin_file, other, tmp_path / "run", **settings)
+        tuned(origin_file, split, tmp_path / "run", **settings)
     assert not (tmp_path / "run").exists()
 
 
 def test_weights_that_changed_after_the_run_began_are_refused(
-    origin_file: Path, inception: Inception, origin: Classifier, other: Path, tmp_path: Path
+    origin_file: Path, inception: Inception, origin: Classifier, split: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "weights.safetensors"
     shutil.copy(origin_file, path)
-    command = ("train", other, "--weights", path, "--epochs", 2, "--batch", 8, "--out", tmp_path / "run")
+    command = ("train", split, "--weights", path, "--epochs", 2, "--batch", 8, "--out", tmp_path / "run")
     assert inception(*command, at=(At("*/train/*", 3, SIGKILL),)).code == -SIGKILL  # no checkpoint yet
     origin.network.classifier.bias.data += 1
     origin.save(path)
     origin.network.classifier.bias.data -= 1
-    result = inception("train", other, "--out", tmp_path / "run", "--resume")
+    result = inception("train", split, "--out", tmp_path / "run", "--resume")
     assert (result.code, "is not what the run began with" in result.err) == (DataError.exit_code, True), result.err
 
 
-def test_patience_stops_a_run_and_keeps_its_best_epoch(inception: Inception, other: Path, tmp_path: Path) -> None:
-    command = ("train", other, "--network", "tiny_inception", "--epochs", 9, "--batch", 8, "--patience", 2)
+def test_patience_stops_a_run_and_keeps_its_best_epoch(inception: Inception, split: Path, tmp_path: Path) -> None:
+    command = ("train", split, "--network", "tiny_inception", "--epochs", 9, "--batch", 8, "--patience", 2)
     command += ("--set", "optimizer.lr=1e-30", "--set", "tune.batch_norm=freeze-all", "--out")  # nothing gets better
     result = inception(*command, tmp_path / "whole")
     assert (result.code, "Stopped after epoch 3: no better validation in 2 epochs; keeping epoch 1" in result.err) == (
@@ -248,17 +239,17 @@ def test_patience_stops_a_run_and_keeps_its_best_epoch(inception: Inception, oth
     assert len(outcome(tmp_path / "run")[1]) == 3
 
 
-def test_patience_keeps_the_weights_of_the_best_epoch(other: Path, tmp_path: Path) -> None:
+def test_patience_keeps_the_weights_of_the_best_epoch(split: Path, tmp_path: Path) -> None:
     settings = {"network": "tiny_inception", "epochs": 12, "batch": 8, "patience": 3, "optimizer.lr": 0.2}
-    model = ti.train(other, settings=settings, out=tmp_path / "run", workers=0, device="cpu")
+    model = ti.train(split, settings=settings, out=tmp_path / "run", workers=0, device="cpu")
     rows = [line.split(",") for line in (tmp_path / "run" / "metrics.csv").read_text().splitlines()]
     scores = [float(row[rows[0].index("val_top1")]) for row in rows[1:]]
     assert model.spec.metrics["val_top1"] == pytest.approx(max(scores), abs=1e-6)  # float32 of torchmetrics
     assert model.spec.metrics["epochs"] == len(scores)
 
 
-def test_pictures_grow_by_epoch_and_workers_change_nothing(inception: Inception, other: Path, tmp_path: Path) -> None:
-    command = ("train", other, "--network", "tiny_inception", "--size", 32, "--epochs", 3, "--batch", 8)
+def test_pictures_grow_by_epoch_and_workers_change_nothing(inception: Inception, split: Path, tmp_path: Path) -> None:
+    command = ("train", split, "--network", "tiny_inception", "--size", 32, "--epochs", 3, "--batch", 8)
     command += ("--set", "start_size=24", "--checkpoint-every", 1, "--out")
     assert inception(*command, tmp_path / "whole").code == 0
     at = At("*/step-*.ckpt", 5, SIGKILL, event="os.rename", group=True)
@@ -267,10 +258,10 @@ def test_pictures_grow_by_epoch_and_workers_change_nothing(inception: Inception,
     assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
 
 
-def test_what_makes_little_sense_is_said(inception: Inception, other: Path, tmp_path: Path) -> None:
+def test_what_makes_little_sense_is_said(inception: Inception, split: Path, tmp_path: Path) -> None:
     command = (
         "train",
-        other,
+        split,
         "--network",
         "tiny_inception",
         "--epochs",
@@ -286,6 +277,6 @@ def test_what_makes_little_sense_is_said(inception: Inception, other: Path, tmp_
     assert "The trunk will not move: tune.head_epochs = 1 of 1 epochs" in result.err
 
 
-def test_missing_weights_are_told_before_pictures_are_read(inception: Inception, other: Path, tmp_path: Path) -> None:
-    result = inception("train", other, "--weights", tmp_path / "nothing.safetensors", "--out", tmp_path / "run")
+def test_missing_weights_are_told_before_pictures_are_read(inception: Inception, split: Path, tmp_path: Path) -> None:
+    result = inception("train", split, "--weights", tmp_path / "nothing.safetensors", "--out", tmp_path / "run")
     assert (result.code, "Checking pictures" in result.err) == (66, False), result.err

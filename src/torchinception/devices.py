@@ -1,5 +1,7 @@
 """Which device and precision a run uses."""
 
+from contextlib import AbstractContextManager
+
 import torch
 
 from torchinception.errors import UsageError
@@ -40,3 +42,10 @@ def resolve_precision(name: str, device: torch.device) -> str:
     if name not in PRECISIONS or (name == "fp16" and device.type == "cpu"):
         raise UsageError(f"no precision {name} on {device}; expected auto, fp32, fp64, bf16, or on a GPU fp16")
     return name
+
+
+def forked_random(device: torch.device) -> AbstractContextManager[None]:
+    """While this lasts torch's random state, on the CPU and on `device`, is a copy; then it is as it was."""
+    if device.type == "cpu":
+        return torch.random.fork_rng(devices=[])
+    return torch.random.fork_rng(devices=[device.index or 0], device_type=device.type)

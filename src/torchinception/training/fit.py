@@ -17,7 +17,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from torchinception.classifier import Classifier, load
 from torchinception.data.folder import Folder, Sample
 from torchinception.data.module import Pictures, PicturesModule, keyed_seed
-from torchinception.devices import PRECISIONS
+from torchinception.devices import PRECISIONS, forked_random
 from torchinception.errors import DataError
 from torchinception.files import cache_folder
 from torchinception.models import Inception, create
@@ -250,10 +250,7 @@ def isolated(device: torch.device) -> Iterator[None]:
     level, benchmark = logger.level, cudnn.benchmark
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    forked: dict[str, Any] = (
-        dict(devices=[]) if device.type == "cpu" else dict(devices=[device.index or 0], device_type=device.type)
-    )
-    with torch.random.fork_rng(**forked), warnings.catch_warnings():
+    with forked_random(device), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
         logger.setLevel(logging.ERROR)
         try:

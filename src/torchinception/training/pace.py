@@ -11,11 +11,11 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from torchinception.data.transforms import Preprocess
+from torchinception.devices import forked_random
 from torchinception.errors import UsageError
 from torchinception.models import create
 from torchinception.progress import Listener
@@ -219,10 +219,7 @@ class _Machine:
 @contextlib.contextmanager
 def _measuring(recipe: Recipe, classes: int, device: torch.device) -> Iterator[_Machine]:
     """A machine for a while; torch's random state is then as it was."""
-    forked: dict[str, Any] = (
-        dict(devices=[]) if device.type == "cpu" else dict(devices=[device.index or 0], device_type=device.type)
-    )
-    with torch.random.fork_rng(**forked):
+    with forked_random(device):
         yield _Machine(recipe, classes, device)
 
 
