@@ -8,11 +8,13 @@ import pytest
 import torch
 from data_fixtures import encode, listing, noise, write_classes
 from PIL import Image
+from torch.nn.functional import interpolate
+from torchvision.transforms import CenterCrop, Compose, InterpolationMode, PILToTensor, Resize
 
 from torchinception.data.folder import scan
 from torchinception.data.images import load_image
 from torchinception.data.module import Pictures
-from torchinception.data.transforms import Augment, Preprocess, to_tensor
+from torchinception.data.transforms import Augment, Preprocess
 from torchinception.errors import ImageError
 
 SIDE = 240
@@ -166,5 +168,38 @@ def test_cutting_leaves_the_picture_and_its_file_alone(tmp_path: Path) -> None:
     assert listing(tmp_path) == before
 
 
-def test_to_tensor_puts_channels_first() -> None:
-    assert to_tensor(Image.fromarray(PLACES))[:, 2, 5].tolist() == [5, 2, 0]
+def test_channels_come_first() -> None:
+    assert Preprocess(size=SIDE, crop=1).cut(PLACES)[:, 2, 5].tolist() == [5, 2, 0]
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize(("height", "width"), [(75, 50), (51, 77), (40, 155), (201, 64), (37, 37), (33, 34)])
+def test_the_shorter_side_is_torchvisions_resize_and_center_crop(height: int, width: int, interpolation: str) -> None:
+    picture, method = noise(0, height, width), getattr(InterpolationMode, interpolation.upper())
+    right = Compose([Resize(34, method), CenterCrop(29), PILToTensor()])(Image.fromarray(picture))
+    assert torch.equal(Preprocess(size=29, crop=29 / 34, interpolation=interpolation).cut(picture), right)
+
+
+def test_stretching_cuts_the_middle_out_of_both_sides_and_forgets_their_ratio() -> None:
+    found = Preprocess(size=30, resize="stretch", crop=0.5, interpolation="bilinear_torch").cut(PLACES[:, :120])
+    assert found[:, 0, 0].tolist() == [30, 62, 0]  # of columns 30 to 90 and rows 60 to 180: 30.5 and 61.5, to even
+    assert (found[0, 0, 1] - found[0, 0, 0], found[1, 1, 0] - found[1, 0, 0]) == (2, 4)
+
+
+def test_pytorchs_bilinear_is_that_of_interpolate_rounded() -> None:
+    picture = noise(0, 41, 30)
+    right = interpolate(torch.from_numpy(picture).permute(2, 0, 1)[None].double(), (17, 17), mode="bilinear")[0]
+    found = Preprocess(size=17, resize="stretch", crop=1, interpolation="bilinear_torch").cut(picture)
+    assert (found - right).abs().max() <= 0.5 + 1e-4  # float32
+
+
+def test_tensorflows_bilinear_puts_pixel_zero_on_pixel_zero() -> None:
+    picture = noise(0, 41, 30)
+    right = np.zeros((17, 17, 3))
+    for i, j in np.ndindex(17, 17):
+        y, x = i * 41 / 17, j * 30 / 17
+        for row, column in ((int(y) + a, int(x) + b) for a in (0, 1) for b in (0, 1)):
+            share = (1 - abs(y - row)) * (1 - abs(x - column))
+            right[i, j] += share * picture[min(row, 40), min(column, 29)]
+    found = Preprocess(size=17, resize="stretch", crop=1, interpolation="bilinear_tf1").cut(picture)
+    assert np.abs(found.permute(1, 2, 0).numpy() - right).max() <= 0.5 + 1e-4  # float32

@@ -6,6 +6,7 @@ from random import Random
 from typing import Annotated, Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
@@ -14,43 +15,52 @@ from torch.nn.functional import interpolate
 
 from torchinception.data.images import Picture
 
-INTERPOLATION = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 RANDOM_INTERPOLATION = ("bilinear", "area", "nearest-exact", "bicubic")  # arXiv:1409.4842, section 6
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Ratio = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
+Interpolation = Literal["bilinear", "bicubic", "bilinear_tf1", "bilinear_torch"]
+
+
 class Preprocess(BaseModel):
     """How a picture becomes the input; part of the model file, so that every user of it agrees bit for bit.
 
-    The shorter side is resized to `size / crop`, the central square of `size` cut out, and each
-    channel (RGB, 0 to 1) becomes `(x - mean) / std`; the defaults give -1 to 1, as TF-slim does.
+    The shorter side is resized to `size / crop` and the central square of `size` cut out, which are torchvision's
+    `Resize` and `CenterCrop` of a Pillow image to the bit; or, with "stretch", the middle `crop` of both sides is
+    resized to `size` x `size`, as TF-slim does. Then each channel (RGB, 0 to 1) becomes `(x - mean) / std`; the
+    defaults give -1 to 1, as TF-slim does.
+
+    `bilinear` and `bicubic` are Pillow's, which smooth when shrinking. `bilinear_tf1` is TensorFlow 1's
+    `resize_bilinear`, which does not, and puts pixel 0 on pixel 0; `bilinear_torch` is `interpolate`'s, which does
+    not either, and aligns the pictures' edges.
+    Differs: these two compute with fractions of grey levels at home; here the resized picture is rounded to whole ones.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     size: PositiveInt
-    resize: Literal["shorter side"] = "shorter side"
+    resize: Literal["shorter side", "stretch"] = "shorter side"
     crop: Fraction = 0.875
-    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    interpolation: Interpolation = "bilinear"
     channels: Literal["RGB"] = "RGB"
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[Ratio, Ratio, Ratio] = (0.5, 0.5, 0.5)
 
     def cut(self, picture: Picture) -> Tensor:
-        """RGB uint8 (H, W, 3) -> uint8 (3, size, size). Pillow's resize, which always smooths when shrinking."""
+        """RGB uint8 (H, W, 3) -> uint8 (3, size, size)."""
+        if self.resize == "stretch":
+            top, left = (int((length - length * self.crop) / 2) for length in picture.shape[:2])
+            middle = picture[top : picture.shape[0] - top, left : picture.shape[1] - left]
+            return _to_tensor(_resize(middle, self.size, self.size, self.interpolation))
         side = min(picture.shape[:2])
-        scale = round(self.size / self.crop) / side
         top, left = (max(0, (length - 4 * side) // 2) for length in picture.shape[:2])
         picture = picture[top : top + 4 * side, left : left + 4 * side]  # of a long strip only the middle is enlarged
-        height, width = picture.shape[:2]
-        image = Image.fromarray(picture)
-        if scale != 1:
-            shape = (max(self.size, round(width * scale)), max(self.size, round(height * scale)))
-            image = image.resize(shape, INTERPOLATION[self.interpolation])
-        left, top = (image.width - self.size) // 2, (image.height - self.size) // 2
-        return to_tensor(image.crop((left, top, left + self.size, top + self.size)))
+        height, width = (int(round(self.size / self.crop) * length / side) for length in picture.shape[:2])
+        picture = _resize(picture, height, width, self.interpolation)
+        top, left = (round((length - self.size) / 2) for length in (height, width))
+        return _to_tensor(picture[top : top + self.size, left : left + self.size])
 
     def normalize(self, batch: Tensor) -> Tensor:
         """uint8 (N, 3, size, size) -> float32 (N, 3, size, size), channels last in memory."""
@@ -152,6 +162,32 @@ class Augment(BaseModel):
         return (height - side) // 2, (width - side) // 2, side, side
 
 
-def to_tensor(image: Image.Image) -> Tensor:
-    """RGB image -> uint8 (3, H, W)."""
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+def _resize(picture: Picture, height: int, width: int, method: Interpolation) -> Picture:
+    """RGB uint8 (H, W, 3) -> RGB uint8 (height, width, 3)."""
+    if picture.shape[:2] == (height, width):
+        return picture
+    if method == "bilinear" or method == "bicubic":
+        image = Image.fromarray(picture).resize((width, height), Image.Resampling[method.upper()])
+        return np.asarray(image)
+    if method == "bilinear_torch":
+        pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float()
+        resized = interpolate(pixels, (height, width), mode="bilinear", align_corners=False)
+        return resized[0].permute(1, 2, 0).round().to(torch.uint8).numpy()
+    values = _lerp_tf1(_lerp_tf1(picture.astype(np.float32), width, axis=1), height, axis=0)
+    return values.round().astype(np.uint8)
+
+
+def _lerp_tf1(values: npt.NDArray[np.float32], length: int, axis: int) -> npt.NDArray[np.float32]:
+    """Pixel i comes from i * old / new, between the two pixels around it."""
+    old = values.shape[axis]
+    place = np.arange(length, dtype=np.float32) * np.float32(old / length)
+    below = np.minimum(place.astype(np.int64), old - 1)
+    above = np.minimum(below + 1, old - 1)
+    weight = np.expand_dims(place - below, tuple(other for other in range(values.ndim) if other != axis))
+    low = values.take(below, axis)
+    mixed: npt.NDArray[np.float32] = low + (values.take(above, axis) - low) * weight.astype(np.float32)
+    return mixed
+
+
+def _to_tensor(picture: Picture) -> Tensor:
+    return torch.from_numpy(picture.transpose(2, 0, 1).copy())
