@@ -1,5 +1,6 @@
 import hashlib
 import json
+import math
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from torchinception.classifier import load
 from torchinception.data.transforms import Preprocess
-from torchinception.errors import MissingInputError, ModelFileError, SaveError
+from torchinception.errors import MissingInputError, ModelFileError, SaveError, UsageError
 from torchinception.models import NETWORKS, create
 from torchinception.weights.bundle import ModelSpec, load_model, save_model, tensors_sha256
 
@@ -193,3 +194,44 @@ def test_a_failing_save_leaves_the_old_file(path: Path, good: bytes) -> None:
     with full_disk(10_000), pytest.raises(SaveError, match=r"model\.safetensors"):
         tiny_classifier("a", "b").save(path)
     assert [(p.name, p.read_bytes()) for p in path.parent.iterdir()] == [(path.name, good)]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_weight_that_is_not_finite_is_refused_by_name(path: Path, value: float) -> None:
+    net = load(path).network
+    before = path.read_bytes()
+    with torch.no_grad():
+        net.classifier.weight[1, 2] = value
+    with pytest.raises(UsageError, match=r"classifier\.weight .* not finite"):
+        save_model(path, net, load(path).spec)
+    assert path.read_bytes() == before
+    sign(path, changed(path), **{"classifier.weight": net.classifier.weight.detach()})
+    with pytest.raises(ModelFileError, match=r"classifier\.weight, which is not finite"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("field", ["network", "classes", "preprocess"])
+def test_a_spec_without_a_field_is_refused_by_the_fields_name(path: Path, field: str) -> None:
+    fields = json.loads(changed(path))
+    del fields[field]
+    sign(path, json.dumps(fields))
+    with pytest.raises(ModelFileError, match=field):
+        load_model(path)
+
+
+def test_options_come_back_and_names_beside_classes(path: Path, tmp_path: Path) -> None:
+    options = dict(bn_eps=0.01, bn_momentum=0.25, dropout=0.125)
+    net = create("tiny_inception", 2, **options)
+    spec = ModelSpec(network=net.name, classes=("n1", "n2"), names=("crane", "crane"), preprocess=SMALL, **options)
+    save_model(tmp_path / "m", net, spec)
+    loaded, found = load_model(tmp_path / "m")
+    norms = [module for module in loaded.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert found == spec
+    assert (loaded.options, loaded.dropout.p) == (options, 0.125)
+    assert {(norm.eps, norm.momentum) for norm in norms} == {(0.01, 0.25)}
+
+
+@pytest.mark.parametrize("wrong", [dict(classes=("a", "a")), dict(names=("a",))])
+def test_classes_are_unique_and_every_class_has_a_name_or_none(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="classes must be unique"):
+        ModelSpec(**(dict(network="tiny_inception", classes=("a", "b"), preprocess=SMALL) | wrong))

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal, overload
+from typing import Literal, TypedDict, cast, overload
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,21 @@ from torch.utils.checkpoint import checkpoint
 
 from torchinception.errors import UsageError
 from torchinception.layers import Layer
+
+
+class Options(TypedDict, total=False):
+    """What can be chosen for any network; what is left out is as published."""
+
+    bn_eps: float
+    bn_momentum: float
+    dropout: float
+
+
+def some_options(source: object) -> Options:
+    """The attributes of `source` that are options and not None."""
+    found = {name: getattr(source, name) for name in Options.__annotations__}
+    return cast("Options", {name: value for name, value in found.items() if value is not None})
+
 
 UNBOUNDED = 1 << 20  # pixels: a size that nothing reaches
 
@@ -50,7 +65,7 @@ class Inception(nn.Module):
     ) -> None:
         super().__init__()
         self.name, self.channels, self.min_size, self.aux_sizes = name, channels, min_size, aux_sizes
-        self.bn_eps: float | None = None  # what `create` was asked for; None: as published
+        self.options: Options = {}  # what `create` was asked for
         self.activation_checkpointing = False
         trunk, heads, width = OrderedDict[str, nn.Module](), OrderedDict[str, nn.Module](), channels
         for stage, layer in stages.items():

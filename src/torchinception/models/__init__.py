@@ -18,9 +18,9 @@ from torchinception.models.inception_v4 import INCEPTION_V4
 from torchinception.models.small_inception import SMALL_INCEPTION, TINY_INCEPTION
 from torchinception.models.spec import Spec
 from torchinception.models.xception import XCEPTION, XCEPTION_TORCH
-from torchinception.network import Inception
+from torchinception.network import Inception, Options
 
-__all__ = ["NETWORKS", "Inception", "Spec", "create", "find_spec"]
+__all__ = ["NETWORKS", "Inception", "Options", "Spec", "create", "find_spec"]
 
 NETWORKS: dict[str, Spec] = {
     "googlenet": GOOGLENET,
@@ -65,6 +65,8 @@ def create(
     aux: bool = False,
     channels: int = 3,
     bn_eps: float | None = None,
+    bn_momentum: float | None = None,
+    dropout: float | None = None,
     initialize: bool = True,
 ) -> Inception:
     """A network with fresh weights, initialized as published.
@@ -75,6 +77,8 @@ def create(
         aux: build the auxiliary heads too, where the paper has them.
         channels: number of input channels.
         bn_eps: the constant in every batch norm; default: as published.
+        bn_momentum: how far every batch norm's statistics move a step, as PyTorch counts; default 0.1.
+        dropout: fraction dropped before the classifier; default: as published.
         initialize: False leaves memory as it is, for weights that are about to be loaded.
 
     Raises:
@@ -84,7 +88,14 @@ def create(
     classes = spec.classes if classes is None else classes
     if not all(isinstance(count, int) and count >= 1 for count in (classes, channels)):
         raise UsageError(f"{name} needs whole numbers of classes and channels from 1, not {classes!r} and {channels!r}")
-    return build(name, spec, classes, aux=aux, channels=channels, bn_eps=bn_eps, initialize=initialize)
+    options = Options()
+    if bn_eps is not None:
+        options["bn_eps"] = bn_eps
+    if bn_momentum is not None:
+        options["bn_momentum"] = bn_momentum
+    if dropout is not None:
+        options["dropout"] = dropout
+    return build(name, spec, classes, aux=aux, channels=channels, options=options, initialize=initialize)
 
 
 def build(
@@ -94,10 +105,11 @@ def build(
     *,
     aux: bool,
     channels: int = 3,
-    bn_eps: float | None = None,
+    options: Options | None = None,
     initialize: bool = True,
 ) -> Inception:
     """`create` for a `Spec` that need not stand in `NETWORKS`."""
+    options = options or {}
     device = torch.get_default_device()
     with torch.device("meta"):  # the modules' own initialization costs nothing there
         net = Inception(
@@ -105,15 +117,16 @@ def build(
             spec.stages,
             classes,
             channels=channels,
-            dropout=spec.dropout,
+            dropout=options.get("dropout", spec.dropout),
             aux={stage: head(classes) for stage, head in spec.aux.items()} if aux else {},
             min_size=spec.min_size,
             aux_sizes=spec.aux_sizes,
         )
-    net.bn_eps = bn_eps
+    net.options = options
     for module in net.modules():
-        if bn_eps is not None and isinstance(module, torch.nn.BatchNorm2d):
-            module.eps = bn_eps
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eps = options.get("bn_eps", module.eps)
+            module.momentum = options.get("bn_momentum", module.momentum)
     if device.type != "meta":
         net.to_empty(device=device)
         if initialize:

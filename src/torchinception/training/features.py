@@ -132,7 +132,9 @@ class Features(Keyed):
 def store_for(folder: Path, net: Inception, preprocess: Preprocess) -> FeatureStore:
     """The store of a trunk with a preprocessing, below `folder`."""
     weights = tensors_sha256(net.trunk.state_dict())
-    key = hashlib.sha256(f"{net.name} {net.bn_eps} {weights} {preprocess.model_dump_json()}".encode()).hexdigest()
+    key = hashlib.sha256(
+        f"{net.name} {net.options.get('bn_eps')} {weights} {preprocess.model_dump_json()}".encode()
+    ).hexdigest()
     return FeatureStore(folder / key[:32], net.classifier.in_features)
 
 

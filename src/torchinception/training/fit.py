@@ -123,7 +123,7 @@ def fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
         network=full.name,
         classes=job.folder.classes,
         aux=bool(recipe.loss.aux_weight),
-        bn_eps=recipe.bn_eps,
+        **recipe.options,
         preprocess=recipe.preprocess,
         recipe=recipe.model_dump(mode="json"),
         versions={name: version(name) for name in VERSIONS},
@@ -140,7 +140,7 @@ def _network(job: Job, *, begun: bool) -> tuple[Inception, Inception]:
     recipe, classes = job.recipe, job.folder.classes
     assert recipe.network
     torch.manual_seed(keyed_seed(recipe.seed))
-    net = create(recipe.network, len(classes), aux=bool(recipe.loss.aux_weight), bn_eps=recipe.bn_eps)
+    net = create(recipe.network, len(classes), aux=bool(recipe.loss.aux_weight), **recipe.options)
     if recipe.weights and (recipe.features.cached or not begun):  # a checkpoint holds all weights but the probe's trunk
         start = load(recipe.weights)
         if tensors_sha256(start.network.state_dict()) != recipe.weights_sha256:

@@ -13,16 +13,16 @@ from torchinception.data.transforms import Preprocess
 from torchinception.devices import resolve_precision
 from torchinception.errors import UsageError
 from torchinception.models import find_spec
-from torchinception.network import describe_sizes
+from torchinception.network import Options, describe_sizes
 from torchinception.progress import Listener
 from torchinception.training.loss import class_weights
 from torchinception.training.pace import find_batch, fit_epochs
-from torchinception.training.recipe import Mix, Recipe, Tune
+from torchinception.training.recipe import LOOK, Mix, Recipe, Tune
 from torchinception.training.tuning import check_tune
 from torchinception.weights.bundle import tensors_sha256
 
 # from the weights that a run begins with
-TAKEN_OVER = ("network", "size", "crop", "interpolation", "mean", "std", "bn_eps")
+TAKEN_OVER = ("network", *LOOK, *Options.__annotations__)
 FEWEST_STEPS = 600  # from scratch, fewer leave even a small folder unlearned
 
 
@@ -84,8 +84,8 @@ def choose(
     if batch < 2:
         raise UsageError(f"batch norm needs at least 2 pictures a step, not {batch}")
     look = Preprocess(size=size, crop=recipe.crop or spec.crop)
-    chosen = dict(network=network, size=size, crop=look.crop, loss=loss, batch=batch)
-    chosen |= {name: getattr(recipe, name) or getattr(look, name) for name in ("interpolation", "mean", "std")}
+    chosen = dict(network=network, size=size, loss=loss, batch=batch)
+    chosen |= {name: getattr(recipe, name) or getattr(look, name) for name in LOOK[1:]}
     chosen |= dict(precision=resolve_precision(recipe.precision, device))
     recipe = recipe.model_copy(update=chosen)
     if measure_batch:
@@ -152,7 +152,7 @@ def begin_from_weights(recipe: Recipe, listener: Listener) -> Recipe:
     if spec.channels != 3:
         raise UsageError(f"{recipe.weights} takes pictures of {spec.channels} channels; training here needs 3")
     listener.say(f"Beginning with {spec.network} of {recipe.weights}, trained at {look.size} px")
-    own = look.model_dump(include=set(TAKEN_OVER)) | dict(network=spec.network, bn_eps=spec.bn_eps)
+    own = look.model_dump(include=set(TAKEN_OVER)) | dict(network=spec.network) | spec.options
     digest = tensors_sha256(start.network.state_dict())
     return take_over(recipe, recipe.model_copy(update=own | dict(weights_sha256=digest)))
 

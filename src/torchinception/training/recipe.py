@@ -19,9 +19,11 @@ from pydantic import (
     ValidationError,
 )
 
-from torchinception.data.transforms import Augment, Preprocess
+from torchinception.data.transforms import Augment, Interpolation, Preprocess
 from torchinception.errors import MissingInputError, UsageError
+from torchinception.network import Options, some_options
 
+LOOK = ("size", "resize", "crop", "interpolation", "mean", "std")  # what a recipe says of `Preprocess`
 FROZEN = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 FOLDER = resources.files("torchinception") / "recipes"
 Beta = Annotated[float, Field(ge=0, lt=1)]
@@ -118,11 +120,14 @@ class Recipe(BaseModel):
     weights_sha256: str | None = None  # of its tensors, noted when a run begins
     network: str | None = None
     size: int | None = Field(None, ge=1, le=4096)
+    resize: Literal["shorter side", "stretch"] | None = None
     crop: float | None = Field(None, ge=0.05, le=1)
-    interpolation: Literal["bilinear", "bicubic"] | None = None
+    interpolation: Interpolation | None = None
     mean: Triple | None = None  # of each channel, RGB from 0 to 1; normalized is (x - mean) / std
     std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
-    bn_eps: PositiveFloat | None = None  # None: as published
+    bn_eps: PositiveFloat | None = None  # None, here and below: as published
+    bn_momentum: float | None = Field(None, gt=0, le=1)
+    dropout: float | None = Field(None, ge=0, lt=1)
     start_size: int | None = Field(None, ge=1, le=4096)  # grow to `size` over the first two thirds of the epochs
     epochs: PositiveInt | None = None
     batch: PositiveInt | None = None
@@ -145,8 +150,12 @@ class Recipe(BaseModel):
     @property
     def preprocess(self) -> Preprocess:
         """Of a resolved recipe."""
-        chosen = dict(size=self.size, crop=self.crop, interpolation=self.interpolation, mean=self.mean, std=self.std)
-        return Preprocess.model_validate(chosen)
+        return Preprocess.model_validate({name: getattr(self, name) for name in LOOK})
+
+    @property
+    def options(self) -> Options:
+        """What `create` is asked for besides what is published."""
+        return some_options(self)
 
     def size_at(self, epoch: int) -> int:
         """Side of training's pictures in an epoch, from 0: from `start_size` up to `size` in equal steps.
