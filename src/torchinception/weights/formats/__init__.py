@@ -11,6 +11,7 @@ from pathlib import Path
 from torch import Tensor
 
 from torchinception.errors import InceptionError, MissingInputError, ModelFileError
+from torchinception.weights.formats.hdf5 import MAGIC, is_keras_zip, read_hdf5, read_keras_zip
 from torchinception.weights.formats.limits import MAX_BYTES, FormatError, check
 from torchinception.weights.formats.safetensors_file import is_safetensors, read_safetensors
 from torchinception.weights.formats.torch_file import ZIP, is_legacy, read_torch
@@ -53,6 +54,10 @@ def _read(path: Path) -> tuple[str, dict[str, Tensor]]:
     check(0 < size <= MAX_BYTES, f"{size:,} bytes; 1 to {MAX_BYTES:,} are expected")
     with path.open("rb") as file:
         head = file.read(64)
+    if head.startswith(MAGIC):
+        return "hdf5", read_hdf5(path)
+    if head.startswith(ZIP) and is_keras_zip(path):
+        return "hdf5", read_keras_zip(path)
     if head.startswith(ZIP) or is_legacy(head):
         return "torch", read_torch(path)
     if is_safetensors(head, size):
