@@ -11,9 +11,13 @@ from pathlib import Path
 from torch import Tensor
 
 from torchinception.errors import InceptionError, MissingInputError, ModelFileError
-from torchinception.weights.formats.hdf5 import MAGIC, is_keras_zip, read_hdf5, read_keras_zip
+from torchinception.weights.formats.caffe import FIRST_BYTES, read_caffe
+from torchinception.weights.formats.hdf5 import MAGIC as HDF5_MAGIC
+from torchinception.weights.formats.hdf5 import is_keras_zip, read_hdf5, read_keras_zip
 from torchinception.weights.formats.limits import MAX_BYTES, FormatError, check
 from torchinception.weights.formats.safetensors_file import is_safetensors, read_safetensors
+from torchinception.weights.formats.table import MAGIC as TABLE_MAGIC
+from torchinception.weights.formats.tensorflow import GZIP, read_tar, read_v1, read_v2, v2_prefix
 from torchinception.weights.formats.torch_file import ZIP, is_legacy, read_torch
 
 
@@ -35,13 +39,14 @@ def read_tensors(path: str | Path) -> Contents:
         UsageError: a package is needed to read this kind, and is not installed.
     """
     path = Path(path)
-    if not path.is_file():
+    prefix = v2_prefix(path)
+    if prefix is None and not path.is_file():
         raise MissingInputError(f"no checkpoint file at {path}")
     try:
-        return Contents(path, *_read(path))
+        return Contents(path, *_read(path, prefix))
     except InceptionError:
         raise
-    except Exception as error:  # noqa: BLE001, a hostile file may provoke anything in the libraries that read it
+    except Exception as error:  # a hostile file may provoke anything in the libraries that read it
         cause = str(error) if isinstance(error, FormatError) else f"{type(error).__name__}: {error}"
         raise ModelFileError(
             f"{path} cannot be read as a checkpoint ({cause:.300}); download or export it again, or save it as "
@@ -49,12 +54,16 @@ def read_tensors(path: str | Path) -> Contents:
         ) from error
 
 
-def _read(path: Path) -> tuple[str, dict[str, Tensor]]:
+def _read(path: Path, prefix: Path | None) -> tuple[str, dict[str, Tensor]]:
+    if prefix is not None:
+        return "tensorflow", read_v2(prefix)
     size = path.stat().st_size
     check(0 < size <= MAX_BYTES, f"{size:,} bytes; 1 to {MAX_BYTES:,} are expected")
     with path.open("rb") as file:
         head = file.read(64)
-    if head.startswith(MAGIC):
+        file.seek(max(0, size - 8))
+        tail = file.read()
+    if head.startswith(HDF5_MAGIC):
         return "hdf5", read_hdf5(path)
     if head.startswith(ZIP) and is_keras_zip(path):
         return "hdf5", read_keras_zip(path)
@@ -62,4 +71,10 @@ def _read(path: Path) -> tuple[str, dict[str, Tensor]]:
         return "torch", read_torch(path)
     if is_safetensors(head, size):
         return "safetensors", read_safetensors(path)
+    if tail == TABLE_MAGIC:
+        return "tensorflow", read_v1(path.read_bytes())
+    if head.startswith(GZIP):
+        return "tensorflow", read_v1(read_tar(path))
+    if head.startswith(FIRST_BYTES):
+        return "caffe", read_caffe(path.read_bytes())
     raise FormatError("it is of no kind known here: PyTorch, safetensors, Keras, TensorFlow, Caffe")

@@ -86,7 +86,7 @@ def _read(source: Path | io.BytesIO, held: int, layers: dict[str, dict[str, Any]
     read: set[int] = set()
     with h5py.File(source, "r", **({} if isinstance(source, io.BytesIO) else {"locking": False})) as file:
         _check_all(h5py, file, held)
-        root = file["model_weights"] if "model_weights" in file else file
+        root = file.get("model_weights", file)
         listed = _texts(root, "layer_names")
         for name, dataset in _numbered(file, layers) if listed is None else _listed(root, listed):
             check(name not in tensors, f"two tensors are named {name:.80}, as in a model inside a model")

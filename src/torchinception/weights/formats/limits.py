@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -39,7 +40,7 @@ def checked_shape(sizes: Iterable[int], name: str) -> tuple[int, ...]:
     return shape
 
 
-def checked_tensors(tensors: Mapping[object, object]) -> dict[str, Tensor]:
+def checked_tensors(tensors: Mapping[Any, Any]) -> dict[str, Tensor]:
     """Plain dense tensors of numbers on the CPU, by name; anything else is refused."""
     check(0 < len(tensors) <= MAX_TENSORS, f"{len(tensors):,} tensors; 1 to {MAX_TENSORS:,} are expected")
     sound: dict[str, Tensor] = {}
