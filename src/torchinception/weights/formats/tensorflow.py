@@ -5,8 +5,8 @@
   checksums are checked.
 - The same in a `.tar.gz`: the one member whose name ends in `.ckpt`, read into memory.
 - V2, `NAME.index` and `NAME.data-00000-of-00001`, named by NAME or by either: a table of `BundleEntryProto`, each with
-  a CRC-32C of its tensor, which is checked. Partitioned variables are refused, text too, but for the graph of objects of
-  TensorFlow 2, which is left out.
+  a CRC-32C of its tensor, which is checked. Partitioned variables are refused, text too, but for the graph of objects
+  of TensorFlow 2, which is left out.
 """
 
 import tarfile
