@@ -105,6 +105,11 @@ class Entry(BaseModel):
     accuracy_source: Text | None = None
     differs: tuple[Text, ...] = Field(min_length=1)
 
+    @property
+    def address(self) -> str:
+        """Where a browser would get the file."""
+        return self.url or f"https://huggingface.co/{self.hub}/resolve/main/{self.file}"
+
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
         if (self.url is None) == (self.hub is None):
