@@ -198,3 +198,17 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     assert find_entry("inception_v3.tf_in1k").hub == "timm/inception_v3.tf_in1k"
     with pytest.raises(UsageError, match=r"no published weights named inception_v3.tf_in2k; did you mean inception_v3"):
         find_entry("inception_v3.tf_in2k")
+
+
+def test_the_page_tells_of_every_checkpoint_and_its_traps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "tools"))
+    from weights_page import catalogue_page  # type: ignore[import-not-found]
+
+    page = catalogue_page()
+    for name, entry in entries().items():
+        assert f"| [`{name}`](#{name.replace('.', '')}) | `{entry.network}` |" in page
+        own = page.split(f"## {name}\n")[1].split("\n## ")[0]
+        assert entry.address in own
+        assert entry.licence in own
+        assert all(f"- {trap}\n" in own for trap in entry.differs)
+        assert entry.top1 is None or f"{entry.top1:g} / " in own
