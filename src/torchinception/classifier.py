@@ -1,6 +1,8 @@
 """`Classifier`: a network with its class names and preprocessing."""
 
-from collections.abc import Sequence
+import difflib
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +12,13 @@ from PIL import Image
 from torch import Tensor
 
 from torchinception.data.images import Source, load_image
-from torchinception.errors import UsageError
+from torchinception.errors import MissingInputError, ModelFileError, UsageError
 from torchinception.models import Inception
-from torchinception.weights.bundle import ModelSpec, load_model, save_model
+from torchinception.progress import Listener
+from torchinception.weights.bundle import ModelSpec, is_model_file, load_model, save_model
+from torchinception.weights.catalogue import entries, find_entry
+from torchinception.weights.convert import assemble, convert
+from torchinception.weights.download import fetch
 
 
 @dataclass(frozen=True)
@@ -71,12 +77,69 @@ class Classifier:
         save_model(path, self.network, self.spec)
 
 
-def load(path: str | Path, device: str | torch.device = "cpu") -> Classifier:
-    """A classifier from a model file, or from the folder of a run, verified before use.
+def load(
+    path: str | Path,
+    device: str | torch.device = "cpu",
+    *,
+    classes: int | Sequence[str] | None = None,
+    aux: bool | None = None,
+    source: str | None = None,
+    offline: bool = False,
+    listener: Listener | None = None,
+) -> Classifier:
+    """A classifier from a model file or a run, another library's file, or published weights by name.
+
+    Args:
+        path: a model file or the folder of a run, verified before use; a file of another library, recognized by its
+            keys; or a name from `inception models --weights`, downloaded once and kept in the cache.
+        device: where to run, as `torch.device` takes it.
+        classes: for other classes than the file's, by number or by name: the trunk is kept, the classifier (and
+            auxiliary heads) fresh, initialized as published.
+        aux: True for auxiliary heads, those of the file or else fresh ones, with a warning; False for none; None as in
+            the file. Ignored by networks that have none.
+        source: what another library's file is from, if its keys fit several; see `weights.sources`.
+        offline: use no network.
+        listener: hears of a download.
 
     Raises:
-        MissingInputError: no such file.
-        ModelFileError: damaged, foreign, or from a newer version.
+        MissingInputError: no such file, or it would have to be downloaded and cannot be.
+        ModelFileError: damaged, of no known source, from a newer version, or not finite.
+        UsageError: classes or a source that cannot be.
     """
-    path = Path(path)
-    return Classifier(*load_model(path / "model.safetensors" if path.is_dir() else path), device)
+    found = Path(path)
+    found = found / "model.safetensors" if found.is_dir() else found
+    if found.is_file() and is_model_file(found):
+        net, spec = load_model(found)
+        if classes is None and aux in (None, spec.aux):
+            return Classifier(net, spec, device)
+        tensors: Mapping[str, Tensor] = net.state_dict()
+    else:
+        tensors, spec = _foreign(path, classes, source, offline, listener or Listener())
+    net, spec, fresh = assemble(tensors, spec, classes, aux)
+    for head in fresh:
+        if classes is None:
+            warnings.warn(f"{path} has no {head}: its weights are fresh, and untrained", stacklevel=2)
+    return Classifier(net, spec, device)
+
+
+def _foreign(
+    path: str | Path, classes: int | Sequence[str] | None, source: str | None, offline: bool, listener: Listener
+) -> tuple[Mapping[str, Tensor], ModelSpec]:
+    entry = None
+    if str(path) in entries():
+        entry = find_entry(str(path))
+        path = fetch(entry, listener, offline=offline)
+    elif not Path(path).exists() and not Path(f"{path}.index").exists():
+        raise MissingInputError(f"no model file at {path}, and no published weights of that name{_near(str(path))}")
+    found = convert(path, source=source, entry=entry)
+    if found.spec is None and classes is not None:
+        names = [f"class_{i}" for i in range(classes)] if isinstance(classes, int) else classes
+        found = convert(path, source=source, classes=names, entry=entry)
+    if found.spec is None:
+        raise ModelFileError(f"{path} has no classifier, only features; give classes=N or their names for a fresh one")
+    return found.tensors, found.spec
+
+
+def _near(name: str) -> str:
+    near = difflib.get_close_matches(name, entries(), 1)
+    return f" (did you mean {near[0]}?)" if near else "; see inception models --weights"

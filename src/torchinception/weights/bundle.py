@@ -41,6 +41,7 @@ class ModelSpec(BaseModel):
     metrics: dict[str, Any] = {}
     versions: dict[str, str] = {}
     data: str = ""  # fingerprint of the folder it was trained on
+    origin: dict[str, str] = {}  # of published weights: file, its SHA-256, source, name in the catalogue
 
     @property
     def options(self) -> Options:
@@ -80,6 +81,16 @@ def save_model(path: str | Path, net: Inception, spec: ModelSpec) -> None:
     text = spec.model_dump_json()
     header = dict(spec=text, spec_sha256=_sha256(text), tensors_sha256=tensors_sha256(tensors))
     write_atomically(path, save(tensors, header))
+
+
+def is_model_file(path: Path) -> bool:
+    """Whether it looks like one of ours: `load_model` says what is wrong with it then."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            return b'"spec' in file.read(min(length, 1 << 20))
+    except OSError:
+        return False
 
 
 def load_model(path: str | Path) -> tuple[Inception, ModelSpec]:

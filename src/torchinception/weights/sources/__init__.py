@@ -133,7 +133,7 @@ def _translate(source: Source, tensors: Tensors) -> Translation:
         raise _NoFitError(len(missing) + len(extra), "; ".join(told))
     shapes, state = net.state_dict(), {}
     for key, name in wanted.items():
-        state[key] = value = _value(source, tensors, key, name, shapes[key])
+        state[key] = value = _value(source, tensors, name, shapes[key])
         if cut and _is_of_classes(key, shapes[key], classes):
             state[key] = value = value[1:]
         if value.shape != shapes[key].shape:
@@ -141,7 +141,7 @@ def _translate(source: Source, tensors: Tensors) -> Translation:
     return Translation(source, {key: value.contiguous() for key, value in state.items()}, classes, aux)
 
 
-def _value(source: Source, tensors: Tensors, key: str, name: str | float, shape: Tensor) -> Tensor:
+def _value(source: Source, tensors: Tensors, name: str | float, shape: Tensor) -> Tensor:
     if isinstance(name, str) and name in tensors:
         value = source.ours(name, tensors[name], shape.ndim)
         return value.to(shape.dtype) if value.is_floating_point() == shape.is_floating_point() else value

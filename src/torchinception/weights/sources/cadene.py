@@ -1,7 +1,8 @@
 """Cadene's pretrained-models.pytorch: BN-Inception, Inception-v3, v4, Inception-ResNet-v2, Xception.
 
 Traps:
-    - v4 and Inception-ResNet-v2 have 1001 outputs in their files, a background class ahead of ImageNet's; it is dropped.
+    - v4 and Inception-ResNet-v2 have 1001 outputs in their files: a background class, which is dropped, and
+      ImageNet's.
     - BN-Inception takes blue, green, red of 0 to 255 minus (104, 117, 128); its first kernel is turned around here,
       so that it takes red, green, blue, and the mean stands in the preprocessing, turned around too.
     - Its convolutions have biases ahead of batch norm, which fold into the means there; its older file has batch
@@ -50,6 +51,11 @@ def tidy_bn_inception(tensors: Tensors) -> Tensors:
     return tensors
 
 
+def tidy_xception(tensors: Tensors) -> Tensors:
+    """The classifier as the file calls it."""
+    return {name.replace("last_linear.", "fc."): tensor for name, tensor in tensors.items()}
+
+
 BN_INCEPTION = Source(
     name="cadene_bn_inception",
     what="Cadene bninception",
@@ -89,5 +95,7 @@ XCEPTION = replace(
     name="cadene_xception",
     what="Cadene xception",
     preprocess=Preprocess(size=299, crop=299 / 333),
-    tidy=lambda tensors: {f"fc{name[11:]}" if name.startswith("last_linear.") else name: t for name, t in tensors.items()},
+    tidy=lambda tensors: {
+        f"fc{name[11:]}" if name.startswith("last_linear.") else name: t for name, t in tensors.items()
+    },
 )

@@ -19,9 +19,8 @@ Tensors = dict[str, Tensor]
 HALF: Final = (0.5, 0.5, 0.5)
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
-PARTS = ("weight", "bias", "conv.weight", "conv.bias") + tuple(
-    f"bn.{name}" for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-)
+BATCH_NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+PARTS = ("weight", "bias", "conv.weight", "conv.bias", *(f"bn.{name}" for name in BATCH_NORM))
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,7 @@ def _numbered(branch: int, name: str, count: int, first: int = 1) -> dict[str, s
     return {f"{branch}.{j}": f"{name}_{first + j}" for j in range(count)}
 
 
-BLOCK_A = (
-    {"0.0": "branch1x1", "3.1": "branch_pool"} | _numbered(1, "branch5x5", 2) | _numbered(2, "branch3x3dbl", 3)
-)
+BLOCK_A = {"0.0": "branch1x1", "3.1": "branch_pool"} | _numbered(1, "branch5x5", 2) | _numbered(2, "branch3x3dbl", 3)
 REDUCTION_A = {"0.0": "branch3x3"} | _numbered(1, "branch3x3dbl", 3)
 BLOCK_B = {"0.0": "branch1x1", "3.1": "branch_pool"} | _numbered(1, "branch7x7", 3) | _numbered(2, "branch7x7dbl", 5)
 REDUCTION_B = _numbered(0, "branch3x3", 2) | _numbered(1, "branch7x7x3", 4)

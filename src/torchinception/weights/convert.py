@@ -1,0 +1,151 @@
+"""Another library's file, or published weights by name, as one of our networks with all that decides an answer."""
+
+import hashlib
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from torchinception.data.transforms import Preprocess
+from torchinception.errors import ModelFileError, UsageError
+from torchinception.models import Inception, create, find_spec
+from torchinception.weights import imagenet
+from torchinception.weights.bundle import ModelSpec, not_finite
+from torchinception.weights.catalogue import Entry
+from torchinception.weights.formats import Contents, read_tensors
+from torchinception.weights.sources import Translation, find_source, recognize, translate
+
+
+@dataclass(frozen=True)
+class Converted:
+    """Our state dict of a foreign file; `spec` is None where the file has no classifier and no classes were named."""
+
+    tensors: dict[str, Tensor]
+    spec: ModelSpec | None
+
+
+def convert(
+    path: str | Path,
+    *,
+    source: str | None = None,
+    network: str | None = None,
+    classes: Sequence[str] | None = None,
+    entry: Entry | None = None,
+) -> Converted:
+    """Read a file of torchvision, timm, Cadene, TF-slim, Keras, facenet-pytorch, Caffe or pytorch-fid.
+
+    Args:
+        path: the file.
+        source: what it is from, a key of `sources()`; default: the first that fits its keys and shapes, with a
+            warning if others fit too.
+        network: take a source of this network, or put the weights into this one if it has the same shapes.
+        classes: what the file's outputs mean, in order; default: ImageNet's classes for 1000 outputs, else `class_0`
+            and so on, with a warning. For a file without a classifier: the classes of the fresh one.
+        entry: published weights whose file it is: its source and preprocessing are taken.
+
+    Raises:
+        MissingInputError: no such file.
+        ModelFileError: damaged, of no known source, or a weight is not finite.
+        UsageError: no source or network of that name, or classes that do not fit.
+    """
+    contents = read_tensors(path)
+    found = _choose(contents, entry.source if entry else source, network)
+    for name in not_finite(found.tensors):
+        raise ModelFileError(f"{path}: {name} is not finite; download or export the file again")
+    names: dict[str, Any] = _name(found.classes, classes, contents.path, warn=entry is None)
+    if not names:
+        return Converted(found.tensors, None)
+    origin = dict(file=contents.path.name, sha256=_sha256(contents.path), source=found.source.name)
+    home = found.source
+    spec = ModelSpec(
+        network=network or home.network,
+        aux=found.aux,
+        preprocess=Preprocess.model_validate(entry.preprocess.fields()) if entry else home.preprocess,
+        origin=origin | (dict(name=entry.name) if entry else {}),
+        **names,
+        **home.options,
+    )
+    return Converted(found.tensors, spec)
+
+
+def assemble(
+    tensors: Mapping[str, Tensor], spec: ModelSpec, classes: int | Sequence[str] | None = None, aux: bool | None = None
+) -> tuple[Inception, ModelSpec, list[str]]:
+    """A network with these weights, with a fresh head for other `classes`, and with or without `aux` heads.
+
+    Returns:
+        The network, its spec, and the heads that have fresh weights.
+
+    Raises:
+        UsageError: fewer than one class, or the same twice.
+    """
+    if classes is not None:
+        wanted = [f"class_{i}" for i in range(classes)] if isinstance(classes, int) else list(classes)
+        if not wanted or len(set(wanted)) < len(wanted):
+            raise UsageError(f"classes must be at least one, and all different, not {classes!r}")
+        if isinstance(classes, int) or tuple(wanted) != spec.classes:
+            tensors = {name: tensor for name, tensor in tensors.items() if name.startswith("trunk.")}
+            spec = spec.model_copy(update=dict(classes=tuple(wanted), names=()))
+    has_aux = (spec.aux if aux is None else aux) and bool(find_spec(spec.network).aux)
+    spec = spec.model_copy(update=dict(aux=has_aux))
+    with torch.device("meta"):
+        keys = create(spec.network, len(spec.classes), aux=has_aux, channels=spec.channels).state_dict().keys()
+    fresh = sorted({".".join(k.split(".")[: 2 if k.startswith("aux.") else 1]) for k in keys - tensors.keys()})
+    net = create(
+        spec.network, len(spec.classes), aux=has_aux, channels=spec.channels, initialize=bool(fresh), **spec.options
+    )
+    net.load_state_dict({key: tensor for key, tensor in tensors.items() if key in keys}, strict=False)
+    return net.eval(), spec, fresh
+
+
+def _choose(contents: Contents, source: str | None, network: str | None) -> Translation:
+    found = [translate(contents, find_source(source))] if source else recognize(contents)
+    if network and (same := [one for one in found if one.source.network == network]):
+        found = same
+    first = found[0]
+    if network and first.source.network != network:
+        _check_shapes(first, network)
+    if len(found) > 1:
+        others = ", ".join(one.source.name for one in found[1:])
+        warnings.warn(
+            f"{contents.path} is taken for {first.source.name}; its keys fit {others} too, which may differ in the "
+            "preparation of pictures: choose with source= or --from",
+            stacklevel=4,
+        )
+    return first
+
+
+def _check_shapes(found: Translation, network: str) -> None:
+    """The weights fit another network of the same shapes, such as `inception_v3` those of `inception_v3_torch`."""
+    find_spec(network)
+    with torch.device("meta"):
+        net = create(network, found.classes or 1, aux=found.aux).state_dict()
+    top = {key: value for key, value in net.items() if found.classes or not key.startswith("classifier.")}
+    if {k: v.shape for k, v in top.items()} != {k: v.shape for k, v in found.tensors.items()}:
+        raise UsageError(f"the file holds weights of {found.source.network}, which do not fit {network}")
+
+
+def _name(outputs: int | None, classes: Sequence[str] | None, path: Path, *, warn: bool) -> dict[str, Any]:
+    if classes is not None:
+        if outputs not in (None, len(classes)):
+            raise UsageError(f"{path} has {outputs} outputs, but {len(classes)} classes were named")
+        return dict(classes=tuple(classes))
+    if outputs is None:
+        return {}
+    if outputs == len(imagenet.classes()):
+        return dict(classes=imagenet.classes(), names=imagenet.names())
+    if warn:
+        told = f"{path} does not say what its {outputs} outputs mean: they are called class_0 to class_{outputs - 1}"
+        warnings.warn(f"{told}; name them with --classes, or save the classifier with its classes", stacklevel=4)
+    return dict(classes=tuple(f"class_{i}" for i in range(outputs)))
+
+
+def _sha256(path: Path) -> str:
+    if not path.is_file():  # a prefix of TensorFlow's
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
