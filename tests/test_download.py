@@ -346,3 +346,9 @@ def test_a_closed_hub_says_how_to_put_the_file_there_by_hand(tmp_path: Path, cac
     assert answer["error"] == "MissingInputError", answer
     assert str(cached_path(find_entry("inception_v4.tf_in1k"))) in answer["says"]
     assert left_behind(cache) == []
+
+
+def test_neither_torch_nor_the_hub_s_client_is_loaded_before_it_is_needed() -> None:
+    look = "import sys, torchinception.weights.download; print({'torch', 'huggingface_hub'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
