@@ -10,7 +10,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import child
 import pytest
@@ -199,3 +199,13 @@ def record(run: Path) -> list[dict[str, str]]:
 def outcome(run: Path) -> tuple[str, list[dict[str, str]]]:
     """What must not depend on interruptions."""
     return digest(run), record(run)
+
+
+@pytest.fixture(scope="session")
+def keras(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """On PyTorch, and with its settings, which it writes on import, not in the home folder."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("KERAS_BACKEND", "torch")
+        environment.setenv("KERAS_HOME", str(tmp_path_factory.mktemp("keras")))
+        import keras
+    return keras

@@ -49,10 +49,13 @@ def listing(root: Path) -> dict[str, tuple[int, int, bytes]]:
     }
 
 
-def tiny_classifier(*classes: str, size: int = 28, crop: float = 0.875, data: str = "") -> Classifier:
+def tiny_classifier(
+    *classes: str, size: int = 28, crop: float = 0.875, data: str = "", names: tuple[str, ...] = ()
+) -> Classifier:
     torch.manual_seed(0)
     net = create("tiny_inception", classes=len(classes))
-    spec = ModelSpec(network=net.name, classes=classes, preprocess=Preprocess(size=size, crop=crop), data=data)
+    look = Preprocess(size=size, crop=crop)
+    spec = ModelSpec(network=net.name, classes=classes, names=names, preprocess=look, data=data)
     return Classifier(net, spec)
 
 

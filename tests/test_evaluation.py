@@ -28,6 +28,10 @@ class Fake:
     preprocess: Preprocess = UNCHANGED
     trained_on: str = ""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.classes
+
     def logits(self, batch: Tensor) -> Tensor:
         return torch.from_numpy(TABLE)[batch[:, 0, 0, 0].long()][:, : len(self.classes)]
 
@@ -171,3 +175,15 @@ def test_pictures_of_one_class_alone_can_be_evaluated(levels: Path) -> None:
     for name in set(COUNTS) - {"f"}:
         shutil.rmtree(levels / name)
     assert evaluate(Fake(), levels).pictures == COUNTS["f"]
+
+
+def test_folders_match_imagenets_classes_by_id_or_by_name(tmp_path: Path) -> None:
+    model = tiny_classifier("n01440764", "n02012849", "n03126707", names=("tench", "crane", "crane"))
+    for name in ("tench", "n03126707"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        (tmp_path / "data" / name / "a.png").write_bytes(encode(np.zeros((28, 28, 3), np.uint8)))
+    found = evaluate(model, tmp_path / "data")
+    assert found.per_class.keys() == {"tench", "crane (n03126707)"}
+    (tmp_path / "data" / "n03126707").rename(tmp_path / "data" / "crane")
+    with pytest.raises(DataError, match="2 classes are called crane"):
+        evaluate(model, tmp_path / "data")

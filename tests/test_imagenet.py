@@ -3,8 +3,7 @@ from importlib.resources import files
 
 import pytest
 
-from torchinception.errors import UsageError
-from torchinception.weights.imagenet import classes, match_class, names
+from torchinception.weights.imagenet import classes, names
 
 
 def test_there_are_a_thousand_classes_with_unique_ids_in_ascending_order() -> None:
@@ -34,20 +33,3 @@ def test_names_are_those_of_torchvision_in_the_same_order_but_for_the_two_it_tel
     differing = {ours: their for ours, their in zip(names(), theirs, strict=True) if ours != their}
     # older releases of torchvision have "crane" and "maillot" twice, as here
     assert differing in ({}, {"crane": "crane bird", "maillot": "maillot tank suit"})
-
-
-def test_a_class_is_found_by_its_id_or_its_name() -> None:
-    assert match_class("n02123045", classes(), names()) == match_class("tabby", classes(), names()) == 281
-
-
-def test_an_ambiguous_name_is_refused_with_the_ids_to_choose_from() -> None:
-    with pytest.raises(UsageError, match=r"n02012849 \(output 134\), n03126707 \(output 517\)"):
-        match_class("crane", classes(), names())
-    assert match_class("n03126707", classes(), names()) == 517
-
-
-def test_an_unknown_name_is_refused_with_the_nearest() -> None:
-    with pytest.raises(UsageError, match="no class is called golden retreiver; did you mean golden retriever"):
-        match_class("golden retreiver", classes(), names())
-    with pytest.raises(UsageError, match="take an id or a name"):
-        match_class("§§§§", classes(), names())

@@ -102,16 +102,6 @@ def test_same_weights_give_keras_logits(network: str, peer: str, keras: Any) -> 
     assert distance(net(x), model(x.permute(0, 2, 3, 1), training=False)) <= KERAS_TOLERANCE
 
 
-@pytest.fixture(scope="module")
-def keras(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """On PyTorch, and with its settings, which it writes on import, not in the home folder."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("KERAS_BACKEND", "torch")
-        environment.setenv("KERAS_HOME", str(tmp_path_factory.mktemp("keras")))
-        import keras
-    return keras
-
-
 @pytest.fixture(autouse=True)
 def no_gradients() -> Iterator[None]:
     with torch.no_grad():

@@ -1,4 +1,5 @@
-"""Write the generated pages of docs/: `networks.md` from `summarize`, `commands.md` from `--help`.
+"""Write the generated pages of docs/: `networks.md` from `summarize`, `commands.md` from `--help`,
+`weights.md` from the catalogue.
 
 python tools/make_docs.py            write them
 python tools/make_docs.py --check    exit 1 if they are not current
@@ -12,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from typer.testing import CliRunner
+from weights_page import catalogue_page
 
 DOCS = Path(__file__).parents[1] / "docs"
 NOTE = "<!-- Made by tools/make_docs.py; edit the source, not this page. -->\n"
@@ -81,7 +83,9 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is not current")
     check = parser.parse_args().check
     stale = []
-    for path, text in ((DOCS / "networks.md", networks()), (DOCS / "commands.md", commands())):
+    pages = {"networks.md": networks(), "commands.md": commands(), "weights.md": f"{NOTE}\n{catalogue_page()}"}
+    for name, text in pages.items():
+        path = DOCS / name
         if check and (not path.exists() or path.read_text("utf-8") != text):
             stale.append(path.name)
         elif not check:

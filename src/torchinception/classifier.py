@@ -17,16 +17,20 @@ from torchinception.models import Inception
 from torchinception.progress import Listener
 from torchinception.weights.bundle import ModelSpec, is_model_file, load_model, save_model
 from torchinception.weights.catalogue import entries, find_entry
-from torchinception.weights.convert import assemble, convert
+from torchinception.weights.convert import assemble, convert, name_classes
 from torchinception.weights.download import fetch
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The likeliest classes of one picture, best first, with their probabilities (of all classes they sum to 1)."""
+    """The likeliest classes of one picture, best first, with their probabilities (of all classes they sum to 1).
+
+    `names` are what people call them: of ImageNet's classes, whose ids are WordNet's, the words; else the classes.
+    """
 
     classes: tuple[str, ...]
     probabilities: tuple[float, ...]
+    names: tuple[str, ...]
 
 
 class Classifier:
@@ -41,7 +45,8 @@ class Classifier:
     def __init__(self, network: Inception, spec: ModelSpec, device: str | torch.device = "cpu") -> None:
         self.network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.spec, self.device = spec, torch.device(device)
-        self.classes, self.preprocess, self.trained_on = spec.classes, spec.preprocess, spec.data
+        self.classes, self.names = spec.classes, spec.names or spec.classes
+        self.preprocess, self.trained_on = spec.preprocess, spec.data
 
     @torch.inference_mode()
     def logits(self, batch: Tensor) -> Tensor:
@@ -68,7 +73,7 @@ class Classifier:
         """`predict` for pictures that are cut already: uint8 (N, 3, size, size)."""
         best = self.logits(batch).softmax(1).topk(min(top, len(self.classes)))
         return [
-            Prediction(tuple(self.classes[i] for i in indices), tuple(values))
+            Prediction(tuple(self.classes[i] for i in indices), tuple(values), tuple(self.names[i] for i in indices))
             for indices, values in zip(best.indices.tolist(), best.values.tolist(), strict=True)
         ]
 
@@ -84,6 +89,8 @@ def load(
     classes: int | Sequence[str] | None = None,
     aux: bool | None = None,
     source: str | None = None,
+    network: str | None = None,
+    names: Sequence[str] | None = None,
     offline: bool = False,
     listener: Listener | None = None,
 ) -> Classifier:
@@ -98,6 +105,8 @@ def load(
         aux: True for auxiliary heads, those of the file or else fresh ones, with a warning; False for none; None as in
             the file. Ignored by networks that have none.
         source: what another library's file is from, if its keys fit several; see `weights.sources`.
+        network: put another library's weights into this network, whose shapes have to be the same.
+        names: what the outputs of another library's file mean, in order; it keeps its classifier.
         offline: use no network.
         listener: hears of a download.
 
@@ -106,24 +115,34 @@ def load(
         ModelFileError: damaged, of no known source, from a newer version, or not finite.
         UsageError: classes or a source that cannot be.
     """
+    fresh = None if classes is None else name_classes(classes)
     found = Path(path)
     found = found / "model.safetensors" if found.is_dir() else found
     if found.is_file() and is_model_file(found):
+        if source or network or names:
+            raise UsageError(f"{path} is a model file, which holds its network and classes itself")
         net, spec = load_model(found)
         if classes is None and aux in (None, spec.aux):
             return Classifier(net, spec, device)
         tensors: Mapping[str, Tensor] = net.state_dict()
     else:
-        tensors, spec = _foreign(path, classes, source, offline, listener or Listener())
-    net, spec, fresh = assemble(tensors, spec, classes, aux)
-    for head in fresh:
-        if classes is None:
+        tensors, spec = _foreign(path, fresh, source, network, names, offline, listener or Listener())
+    same = not isinstance(classes, int) and fresh == spec.classes
+    net, spec, untrained = assemble(tensors, spec, None if same else fresh, aux)
+    for head in untrained:
+        if fresh is None:
             warnings.warn(f"{path} has no {head}: its weights are fresh, and untrained", stacklevel=2)
     return Classifier(net, spec, device)
 
 
 def _foreign(
-    path: str | Path, classes: int | Sequence[str] | None, source: str | None, offline: bool, listener: Listener
+    path: str | Path,
+    fresh: tuple[str, ...] | None,
+    source: str | None,
+    network: str | None,
+    names: Sequence[str] | None,
+    offline: bool,
+    listener: Listener,
 ) -> tuple[Mapping[str, Tensor], ModelSpec]:
     entry = None
     if str(path) in entries():
@@ -131,10 +150,7 @@ def _foreign(
         path = fetch(entry, listener, offline=offline)
     elif not Path(path).exists() and not Path(f"{path}.index").exists():
         raise MissingInputError(f"no model file at {path}, and no published weights of that name{_near(str(path))}")
-    found = convert(path, source=source, entry=entry)
-    if found.spec is None and classes is not None:
-        names = [f"class_{i}" for i in range(classes)] if isinstance(classes, int) else classes
-        found = convert(path, source=source, classes=names, entry=entry)
+    found = convert(path, source=source, network=network, classes=names, entry=entry, fresh=fresh)
     if found.spec is None:
         raise ModelFileError(f"{path} has no classifier, only features; give classes=N or their names for a fresh one")
     return found.tensors, found.spec

@@ -8,6 +8,7 @@ import shlex
 import signal
 import sys
 import traceback
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ import typer
 
 from torchinception.cli_recipes import recipes_app
 from torchinception.cli_train import train
+from torchinception.cli_weights import convert, list_weights
 from torchinception.console import Screen, err, out, print_table, process_rank
 from torchinception.errors import InceptionError, InterruptedRunError, SaveError
 
@@ -31,7 +33,7 @@ app = typer.Typer(
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Batch = Annotated[int, typer.Option(min=1, help="Pictures at a time.")]
-Model = Annotated[Path, typer.Argument(help="A model file, or the folder of a run.")]
+Model = Annotated[str, typer.Argument(help="A model file, a run, or a name from: inception models --weights")]
 
 
 @app.callback()
@@ -71,9 +73,15 @@ def demo(
     )
 
 
-@app.command(epilog="Example: inception models --json")
-def models(as_json: Json = False) -> None:
-    """List the networks."""
+@app.command(epilog="Examples: inception models --json   ·   inception models --weights")
+def models(
+    weights: Annotated[bool, typer.Option("--weights", help="List the published weights that can be loaded.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the networks, or the published weights."""
+    if weights:
+        list_weights(as_json=as_json)
+        return
     from torchinception.models import NETWORKS
     from torchinception.summary import summarize
 
@@ -159,6 +167,12 @@ app.command(
 )(train)
 
 
+app.command(
+    epilog="Examples: inception convert inception_v3.pth model.safetensors   ·   inception convert runs/x out.pth "
+    "--to torchvision"
+)(convert)
+
+
 @app.command(epilog="Example: inception evaluate runs/flowers flowers/val")
 def evaluate(
     model: Model,
@@ -174,7 +188,7 @@ def evaluate(
     from torchinception.evaluation import evaluate
 
     with Screen() as screen:
-        found = evaluate(load(model, resolve_device(device)), data, batch=batch, workers=workers, listener=screen)
+        found = evaluate(load(model, resolve_device(device), listener=screen), data, batch=batch, workers=workers, listener=screen)
     if as_json:
         out.print_json(data=asdict(found), default=str)
         return
@@ -206,18 +220,19 @@ def predict(
     files = find_pictures(paths)
     rows, bad = [], 0
     with Screen() as screen:
-        for done, row in enumerate(predict_files(load(model, resolve_device(device)), files, top=top, batch=batch), 1):
+        loaded = load(model, resolve_device(device), listener=screen)
+        for done, row in enumerate(predict_files(loaded, files, top=top, batch=batch), 1):
             screen.progress("Predicting", done, len(files))
             bad += row.prediction is None
             rows.append(row)
             if as_json:
-                named = [{"class": name, "probability": p} for name, p in row.best]
+                named = [{"class": unique, "name": name, "probability": p} for unique, name, p in row.best]
                 found = dict(error=row.error) if row.error else dict(predictions=named)
                 typer.echo(json.dumps(dict(path=str(row.path)) | found))
     if csv:
         write_csv(csv, rows)
     if not as_json and not csv:
-        texts = ((r.path, r.error or "  ".join(f"{name} {p:.1%}" for name, p in r.best)) for r in rows)
+        texts = ((r.path, r.error or "  ".join(f"{name} {p:.1%}" for _, name, p in r.best)) for r in rows)
         print_table("", ("picture", "named"), texts)
     if bad:
         err.print(f"error: {bad} of {len(files)} pictures could not be read")
@@ -251,6 +266,7 @@ def main() -> None:
     sys.argv = [sys.argv[0], *(argument for argument in sys.argv[1:] if argument != "--debug")]
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, _stop)
+    warnings.showwarning = _show_warning
     try:
         app()
     except Exception as error:  # noqa: BLE001, the last door
@@ -263,6 +279,13 @@ def main() -> None:
         several = f"process {process_rank()}: " if process_rank() else ""
         err.print(f"{several}error: {text}" if known else f"{several}{text}")
         sys.exit(error.exit_code if isinstance(error, InceptionError) else 70)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **_: Any) -> None:
+    if category is UserWarning and "torchinception" in place[0]:
+        err.print(f"note: {message}")
+    else:
+        sys.stderr.write(warnings.formatwarning(message, category, *place[:2]))
 
 
 def _stop(signum: int, _frame: Any) -> None:

@@ -11,16 +11,18 @@ from torch import Tensor
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_confusion_matrix
 
 from torchinception.data.folder import Folder, Sample, scan
+from torchinception.data.labels import match_classes, readable
 from torchinception.data.module import Pictures, ResumableLoader
 from torchinception.data.transforms import Preprocess
-from torchinception.errors import DataError, UsageError
+from torchinception.errors import UsageError
 from torchinception.progress import Listener
 
 
 class Model(Protocol):
     """Anything that turns cut pictures into logits, with what must be known of it besides."""
 
-    classes: tuple[str, ...]
+    classes: tuple[str, ...]  # all different
+    names: tuple[str, ...]  # what people call them
     preprocess: Preprocess
     trained_on: str  # fingerprint of a folder
 
@@ -84,12 +86,9 @@ def measure(
     listener: Listener | None = None,
 ) -> Evaluation:
     """`evaluate` on given samples of a scanned folder."""
-    unknown = sorted({folder.classes[s.label] for s in samples} - set(model.classes))
-    if unknown:
-        raise DataError(f"the model does not know the class {', '.join(unknown)}; it knows {', '.join(model.classes)}")
+    position = match_classes((folder.classes[s.label] for s in samples), model.classes, model.names)
     if batch < 1 or workers < 0:
         raise UsageError(f"batch must be at least 1 and workers at least 0, not {batch} and {workers}")
-    position = {name: i for i, name in enumerate(model.classes)}
     relabelled = [replace(s, label=position[folder.classes[s.label]]) for s in samples]
     loader = ResumableLoader(Pictures(relabelled, model.preprocess, None, 0), batch, workers, train=False)
     outputs, start = [], time.perf_counter()
@@ -102,7 +101,7 @@ def measure(
     logits, labels = torch.cat(outputs), torch.tensor([s.label for s in relabelled])
     count = len(model.classes)
     confusion = multiclass_confusion_matrix(logits, labels, count)
-    seen = confusion.sum(1)
+    seen, called = confusion.sum(1), readable(model.classes, model.names)
     recall = confusion.diagonal() / seen.clamp(min=1)
     top5 = multiclass_accuracy(logits, labels, count, average="micro", top_k=min(5, count))
     return Evaluation(
@@ -112,11 +111,11 @@ def measure(
         top1=float(multiclass_accuracy(logits, labels, count, average="micro")),
         top5=float(top5),
         loss=float(torch.nn.functional.cross_entropy(logits, labels)),
-        per_class={name: float(recall[i]) for i, name in enumerate(model.classes) if seen[i]},
+        per_class={name: float(recall[i]) for i, name in enumerate(called) if seen[i]},
         confusion=tuple(map(tuple, confusion.tolist())),
         seconds=seconds,
         images_per_second=len(samples) / seconds,
-        mistakes=_worst(logits, relabelled, model.classes),
+        mistakes=_worst(logits, relabelled, called),
     )
 
 

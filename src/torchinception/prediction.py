@@ -29,10 +29,10 @@ class Row:
     error: str = ""
 
     @property
-    def best(self) -> list[tuple[str, float]]:
-        """Classes with their probabilities, best first; empty for a bad picture."""
+    def best(self) -> list[tuple[str, str, float]]:
+        """Classes, their names and probabilities, best first; empty for a bad picture."""
         found = self.prediction
-        return list(zip(found.classes, found.probabilities, strict=True)) if found else []
+        return list(zip(found.classes, found.names, found.probabilities, strict=True)) if found else []
 
 
 def find_pictures(patterns: Iterable[str]) -> list[Path]:
@@ -99,16 +99,16 @@ def check_csv(path: str | Path) -> None:
 
 
 def write_csv(path: str | Path, rows: Iterable[Row]) -> None:
-    """One line a class (path, rank, class, probability), or a picture that could not be read (path, error).
+    """One line a class (path, rank, class, name, probability), or a picture that could not be read (path, error).
 
     Raises:
         SaveError: the file could not be written.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("path", "rank", "class", "probability", "error"))
+    writer.writerow(("path", "rank", "class", "name", "probability", "error"))
     for row in rows:
-        writer.writerows((row.path, i, name, p, "") for i, (name, p) in enumerate(row.best, 1))
+        writer.writerows((row.path, i, *best, "") for i, best in enumerate(row.best, 1))
         if row.error:
-            writer.writerow((row.path, "", "", "", row.error))
+            writer.writerow((row.path, "", "", "", "", row.error))
     write_atomically(path, text.getvalue().encode(errors="surrogateescape"))

@@ -34,6 +34,7 @@ def convert(
     source: str | None = None,
     network: str | None = None,
     classes: Sequence[str] | None = None,
+    fresh: tuple[str, ...] | None = None,
     entry: Entry | None = None,
 ) -> Converted:
     """Read a file of torchvision, timm, Cadene, TF-slim, Keras, facenet-pytorch, Caffe or pytorch-fid.
@@ -44,7 +45,8 @@ def convert(
             warning if others fit too.
         network: take a source of this network, or put the weights into this one if it has the same shapes.
         classes: what the file's outputs mean, in order; default: ImageNet's classes for 1000 outputs, else `class_0`
-            and so on, with a warning. For a file without a classifier: the classes of the fresh one.
+            and so on, with a warning.
+        fresh: the classes of a fresh classifier, for a file without one, or which will be taken in place of its own.
         entry: published weights whose file it is: its source and preprocessing are taken.
 
     Raises:
@@ -56,7 +58,8 @@ def convert(
     found = _choose(contents, entry.source if entry else source, network)
     for name in not_finite(found.tensors):
         raise ModelFileError(f"{path}: {name} is not finite; download or export the file again")
-    names: dict[str, Any] = _name(found.classes, classes, contents.path, warn=entry is None)
+    warn = entry is None and fresh is None
+    names = _name(found.classes or fresh, classes, contents.path, warn=warn)
     if not names:
         return Converted(found.tensors, None)
     origin = dict(file=contents.path.name, sha256=_sha256(contents.path), source=found.source.name)
@@ -70,6 +73,18 @@ def convert(
         **home.options,
     )
     return Converted(found.tensors, spec)
+
+
+def name_classes(classes: int | Sequence[str]) -> tuple[str, ...]:
+    """The classes as named, or `class_0` and so on.
+
+    Raises:
+        UsageError: fewer than one, or the same twice.
+    """
+    named = tuple(f"class_{i}" for i in range(classes)) if isinstance(classes, int) else tuple(classes)
+    if isinstance(classes, str) or not named or len(set(named)) < len(named):
+        raise UsageError(f"classes are a number from 1, or names that are all different, not {classes!r:.200}")
+    return named
 
 
 def assemble(
@@ -129,19 +144,23 @@ def _check_shapes(found: Translation, network: str) -> None:
         raise UsageError(f"the file holds weights of {found.source.network}, which do not fit {network}")
 
 
-def _name(outputs: int | None, classes: Sequence[str] | None, path: Path, *, warn: bool) -> dict[str, Any]:
+def _name(
+    outputs: int | tuple[str, ...] | None, classes: Sequence[str] | None, path: Path, *, warn: bool
+) -> dict[str, Any]:
     if classes is not None:
-        if outputs not in (None, len(classes)):
+        if isinstance(outputs, int) and outputs != len(classes):
             raise UsageError(f"{path} has {outputs} outputs, but {len(classes)} classes were named")
-        return dict(classes=tuple(classes))
+        return dict(classes=name_classes(classes))
     if outputs is None:
         return {}
+    if not isinstance(outputs, int):
+        return dict(classes=outputs)
     if outputs == len(imagenet.classes()):
         return dict(classes=imagenet.classes(), names=imagenet.names())
     if warn:
         told = f"{path} does not say what its {outputs} outputs mean: they are called class_0 to class_{outputs - 1}"
         warnings.warn(f"{told}; name them with --classes, or save the classifier with its classes", stacklevel=4)
-    return dict(classes=tuple(f"class_{i}" for i in range(outputs)))
+    return dict(classes=name_classes(outputs))
 
 
 def _sha256(path: Path) -> str:

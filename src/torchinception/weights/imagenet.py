@@ -4,12 +4,8 @@ Source: `imagenet_classes.txt`, whose head says where order and words are from. 
 class (TF-slim's 1001) have it in front of these.
 """
 
-import difflib
-from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-
-from torchinception.errors import UsageError
 
 
 @cache
@@ -31,27 +27,3 @@ def classes() -> tuple[str, ...]:
 def names() -> tuple[str, ...]:
     """What to call each class, in the order of the outputs; "crane" and "maillot" stand there twice."""
     return tuple(name for _, name in _rows())
-
-
-def match_class(label: str, classes: Sequence[str], names: Sequence[str]) -> int:
-    """The position of the class with this id, or else with this name if only one has it.
-
-    >>> match_class("tench", classes(), names())
-    0
-
-    Raises:
-        UsageError: no class is called so (the nearest are named), or several are (their ids are).
-    """
-    if label in classes:
-        return list(classes).index(label)
-    found = [position for position, name in enumerate(names) if name == label]
-    if len(found) > 1:
-        ids = ", ".join(f"{classes[position]} (output {position})" for position in found)
-        raise UsageError(f"{label} is the name of {len(found)} classes; say which by its id: {ids}")
-    if not found:
-        near = difflib.get_close_matches(label, (*names, *classes), 3)
-        hint = (
-            f"did you mean {', '.join(dict.fromkeys(near))}?" if near else "take an id or a name of the model's classes"
-        )
-        raise UsageError(f"no class is called {label}; {hint}")
-    return found[0]
