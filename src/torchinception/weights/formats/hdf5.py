@@ -100,7 +100,7 @@ def _read(source: Path | io.BytesIO, held: int, layers: dict[str, dict[str, Any]
 
 def _check_all(h5py: Any, file: Any, held: int) -> None:
     """Walk over every object once, and look at all that decides how much is read and from where."""
-    seen: set[Any] = set()
+    seen = {h5py.h5o.get_info(file.id).addr}
     declared = 0
     left = [(file, 0)]
     while left:
@@ -166,7 +166,7 @@ def _numbered(file: Any, layers: dict[str, dict[str, Any]]) -> Iterator[tuple[st
             place = f"{path}/{name}".strip("/")
             if name == "vars" and len(thing):
                 yield from _variables(path, thing, layers.get(path, {}))
-            elif hasattr(thing, "items") and place not in ("optimizer", "vars"):
+            elif hasattr(thing, "items") and name not in ("optimizer", "vars"):
                 left.append((place, thing))
 
 
