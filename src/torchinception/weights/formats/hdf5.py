@@ -11,7 +11,8 @@ Whatever the flavour, a tensor is named `<layer>/<variable>`: `conv2d_5/kernel`,
 
 The state of optimizers is left out. Links other than hard ones, external and virtual data, filters beyond those of
 h5py and anything but plain numbers are refused before data are read. There is no checksum of the data unless the
-writer asked for one: a flipped bit of a weight goes unnoticed.
+writer asked for one: a flipped bit of a weight goes unnoticed. libhdf5 believes the length that a file gives for a
+text in an attribute: a damaged one can take up to 4 GiB for a moment, before it is refused.
 """
 
 import io
