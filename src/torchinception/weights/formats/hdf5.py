@@ -11,7 +11,8 @@ Whatever the flavour, a tensor is named `<layer>/<variable>`: `conv2d_5/kernel`,
 
 The state of optimizers is left out. Links other than hard ones, external and virtual data, filters beyond those of
 h5py and anything but plain numbers are refused before data are read. There is no checksum of the data unless the
-writer asked for one: a flipped bit of a weight goes unnoticed.
+writer asked for one: a flipped bit of a weight goes unnoticed. libhdf5 believes the length that a file gives for a
+text in an attribute: a damaged one can take up to 4 GiB for a moment, before it is refused.
 """
 
 import io
@@ -100,7 +101,7 @@ def _read(source: Path | io.BytesIO, held: int, layers: dict[str, dict[str, Any]
 
 def _check_all(h5py: Any, file: Any, held: int) -> None:
     """Walk over every object once, and look at all that decides how much is read and from where."""
-    seen: set[Any] = set()
+    seen = {h5py.h5o.get_info(file.id).addr}
     declared = 0
     left = [(file, 0)]
     while left:
@@ -166,7 +167,7 @@ def _numbered(file: Any, layers: dict[str, dict[str, Any]]) -> Iterator[tuple[st
             place = f"{path}/{name}".strip("/")
             if name == "vars" and len(thing):
                 yield from _variables(path, thing, layers.get(path, {}))
-            elif hasattr(thing, "items") and place not in ("optimizer", "vars"):
+            elif hasattr(thing, "items") and name not in ("optimizer", "vars"):
                 left.append((place, thing))
 
 
