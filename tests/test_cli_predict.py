@@ -116,11 +116,11 @@ def test_csv_into_a_place_that_cannot_be_written_exits_with_74(
     assert listing(photos) == before
 
 
-@pytest.mark.parametrize(("content", "told"), [(b"", "damaged or no model"), (b"x" * 999, "damaged or no model")])
-def test_a_model_file_that_is_none_exits_with_65(inception: Inception, photos: Path, content: bytes, told: str) -> None:
+@pytest.mark.parametrize("content", [b"", b"x" * 999])
+def test_a_model_file_that_is_none_exits_with_65(inception: Inception, photos: Path, content: bytes) -> None:
     (photos / "m.safetensors").write_bytes(content)
     result = inception("predict", "m.safetensors", "a.png", cwd=photos)
-    assert (result.code, result.out, told in result.err) == (65, "", True)
+    assert (result.code, result.out, "cannot be read as a checkpoint" in result.err) == (65, "", True)
 
 
 def test_evaluate_agrees_with_the_runs_own_metrics(inception: Inception, finished: Path, split: Path) -> None:

@@ -1,5 +1,6 @@
-"""Write the generated pages of docs/: `networks.md` from `summarize`, `commands.md` from `--help`,
-`weights.md` from the catalogue.
+"""Write the generated pages of docs/.
+
+`networks.md` comes from `summarize`, `commands.md` from `--help`, `weights.md` from the catalogue.
 
 python tools/make_docs.py            write them
 python tools/make_docs.py --check    exit 1 if they are not current

@@ -118,7 +118,7 @@ def load(
     fresh = None if classes is None else name_classes(classes)
     found = Path(path)
     found = found / "model.safetensors" if found.is_dir() else found
-    if found.is_file() and is_model_file(found):
+    if found != Path(path) or is_model_file(found):
         if source or network or names:
             raise UsageError(f"{path} is a model file, which holds its network and classes itself")
         net, spec = load_model(found)

@@ -188,7 +188,9 @@ def evaluate(
     from torchinception.evaluation import evaluate
 
     with Screen() as screen:
-        found = evaluate(load(model, resolve_device(device), listener=screen), data, batch=batch, workers=workers, listener=screen)
+        found = evaluate(
+            load(model, resolve_device(device), listener=screen), data, batch=batch, workers=workers, listener=screen
+        )
     if as_json:
         out.print_json(data=asdict(found), default=str)
         return

@@ -10,7 +10,7 @@ from torchinception.errors import MissingInputError, UsageError
 
 
 def convert(
-    file: Annotated[str, typer.Argument(help="Another library's file, a model file, a run, or published weights by name.")],
+    file: Annotated[str, typer.Argument(help="Another library's file, published weights, a model file, a run.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="Where to write; an older file is replaced.")],
     source: Annotated[
         str | None, typer.Option("--from", metavar="SOURCE", help="What FILE is from, where its keys fit several.")

@@ -110,8 +110,6 @@ def _translate(source: Source, tensors: Tensors) -> Translation:
     bias = source.spell(source.layers["classifier"], "bias")
     found = tensors.get(bias) if isinstance(bias, str) else None
     outputs = found.numel() if found is not None else None
-    if outputs == 0 or (outputs and source.outputs and outputs != source.outputs):
-        raise _NoFitError(1, f"{outputs} outputs where {source.outputs or 'some'} are expected")
     cut = int(source.background and outputs == BACKGROUND_OUTPUTS)
     classes = outputs - cut if outputs else None
     has_aux = bool(find_spec(source.network).aux) and any(layer.startswith("aux.") for layer in source.layers)
@@ -131,6 +129,8 @@ def _translate(source: Source, tensors: Tensors) -> Translation:
     if missing or extra:
         told = [f"{what} {_some(names)}" for what, names in (("missing", missing), ("unknown", extra)) if names]
         raise _NoFitError(len(missing) + len(extra), "; ".join(told))
+    if outputs == 0 or (outputs and source.outputs and outputs != source.outputs):
+        raise _NoFitError(1, f"{outputs} outputs where {source.outputs or 'some'} are expected")
     shapes, state = net.state_dict(), {}
     for key, name in wanted.items():
         state[key] = value = _value(source, tensors, name, shapes[key])
