@@ -297,12 +297,7 @@ def b_reduction(c0: int, n0: int, c1: int, m1: int, n1: int) -> Step:
     """17x17 to 8x8 in v3 and v4."""
     return mixed(
         [conv("Conv2d_0a_1x1", c0), valid("Conv2d_1a_3x3", n0)],
-        [
-            conv("Conv2d_0a_1x1", c1),
-            conv("Conv2d_0b_1x7", c1),
-            conv("Conv2d_0c_7x1", m1),
-            valid("Conv2d_1a_3x3", n1),
-        ],
+        [conv("Conv2d_0a_1x1", c1), conv("Conv2d_0b_1x7", c1), conv("Conv2d_0c_7x1", m1), valid("Conv2d_1a_3x3", n1)],
         [SHRINK],
     )
 
