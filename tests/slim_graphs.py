@@ -143,7 +143,7 @@ def average_pool(kernel: int = 3, stride: int = 1, padding: str = "SAME") -> Ste
             conv2d(padded(t.flatten(0, 1)[:, None], (kernel, kernel), stride, padding), ones, stride=stride)
             for t in (x, torch.ones_like(x))
         )
-        return (total / count).unflatten(0, x.shape[:2])[:, :, 0]
+        return (total / count).reshape(*x.shape[:2], *total.shape[2:])
 
     return run
 
