@@ -29,6 +29,7 @@ bench: .venv/.dev  ## Measure speeds as ratios; writes benchmarks/results/.
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/probe.py
+	$(BIN)/python benchmarks/loading.py
 
 docs: .venv/.dev  ## Write the generated pages of docs/ anew.
 	$(BIN)/python tools/make_docs.py
