@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 Layers = Sequence[nn.Module]
-KINDS = (nn.Conv2d, nn.BatchNorm2d, nn.Linear)
+NORMS = (nn.BatchNorm2d, nn.BatchNorm1d)
+KINDS = (nn.Conv2d, nn.Linear, *NORMS)
 
 
 @torch.no_grad()
@@ -23,10 +24,35 @@ def randomize(net: nn.Module) -> nn.Module:
         for name, value in layer.state_dict().items():
             if value.ndim > 1:
                 value.normal_(0, (2 / value[0].numel()) ** 0.5, generator=generator)
-            elif isinstance(layer, nn.BatchNorm2d) and name in ("weight", "running_var"):
+            elif isinstance(layer, NORMS) and name in ("weight", "running_var"):
                 value.uniform_(0.5, 1.5, generator=generator)
             elif value.is_floating_point():
                 value.normal_(0, 0.1, generator=generator)
+            else:
+                value.fill_(7)  # the number of batches seen
+    return net
+
+
+@torch.no_grad()
+def settle(net: nn.Module, x: Tensor) -> nn.Module:
+    """Statistics of batch norm as of training on `x`, and outputs about 0: nothing explodes, and pictures differ."""
+
+    def center(layer: nn.Linear, _: Any, y: Tensor) -> Tensor:
+        if layer.bias is None:
+            return y
+        layer.bias -= y.mean(0)
+        return y - y.mean(0)
+
+    norms = [layer for layer in defined(net) if isinstance(layer, NORMS)]
+    hooks = [layer.register_forward_hook(center) for layer in defined(net) if isinstance(layer, nn.Linear)]
+    for norm in norms:
+        norm.train().momentum = 1.0
+        norm.bias += 1  # ReLUs that cut off half of all multiply rounding a thousandfold in 150 layers
+    net(x)
+    for norm in norms:
+        norm.eval()
+    for hook in hooks:
+        hook.remove()
     return net
 
 

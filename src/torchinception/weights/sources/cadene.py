@@ -7,10 +7,11 @@ Traps:
       so that it takes red, green, blue, and the mean stands in the preprocessing, turned around too.
     - Its convolutions have biases ahead of batch norm, which fold into the means there; its older file has batch
       norm's vectors as (1, C).
-    - Xception's file calls its classifier `fc`, the library's own network `last_linear`.
+    - The files of Inception-v3 and Xception call the classifier `fc`, the library's own networks `last_linear`.
     - Pictures are resized bilinearly to the floor of size / 0.875 (Xception: 0.8975).
 """
 
+import re
 from dataclasses import replace
 
 from torchinception.data.transforms import Preprocess
@@ -51,9 +52,9 @@ def tidy_bn_inception(tensors: Tensors) -> Tensors:
     return tensors
 
 
-def tidy_xception(tensors: Tensors) -> Tensors:
-    """The classifier as the file calls it."""
-    return {name.replace("last_linear.", "fc."): tensor for name, tensor in tensors.items()}
+def tidy_classifier(tensors: Tensors) -> Tensors:
+    """The classifier as the published file calls it."""
+    return {re.sub(r"^last_linear\.", "fc.", name): tensor for name, tensor in tensors.items()}
 
 
 BN_INCEPTION = Source(
@@ -69,7 +70,11 @@ BN_INCEPTION = Source(
     tidy=tidy_bn_inception,
 )
 INCEPTION_V3 = replace(
-    torchvision.INCEPTION_V3, name="cadene_inception_v3", what="Cadene inceptionv3", preprocess=BILINEAR_341
+    torchvision.INCEPTION_V3,
+    name="cadene_inception_v3",
+    what="Cadene inceptionv3",
+    preprocess=BILINEAR_341,
+    tidy=tidy_classifier,
 )
 INCEPTION_V4 = replace(
     timm.INCEPTION_V4,
@@ -95,7 +100,5 @@ XCEPTION = replace(
     name="cadene_xception",
     what="Cadene xception",
     preprocess=Preprocess(size=299, crop=299 / 333),
-    tidy=lambda tensors: {
-        f"fc{name[11:]}" if name.startswith("last_linear.") else name: t for name, t in tensors.items()
-    },
+    tidy=tidy_classifier,
 )
