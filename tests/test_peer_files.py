@@ -13,21 +13,18 @@ import facenet_pytorch
 import numpy as np
 import pretrainedmodels
 import pytest
-import pytorch_fid.inception as fid
 import timm
 import torch
-from peer_weights import copy_weights, defined, executed, randomize, settle
+from peer_weights import executed, randomize, settle
 from PIL import Image
 from pretrainedmodels.utils import TransformImage
-from safetensors.torch import save_file
 from timm.data import create_transform, resolve_data_config
 from torch import Tensor, nn
 from torchvision.models import GoogLeNet_Weights, Inception_V3_Weights, googlenet, inception_v3
-from torchvision.transforms.functional import pil_to_tensor, to_tensor
+from torchvision.transforms.functional import pil_to_tensor
 
 from torchinception import Classifier, load
 from torchinception.data.images import load_image
-from torchinception.models import create
 
 TOLERANCE = 1e-4  # of the largest value, in float32; up to 1e-5 was seen
 INPUT_TOLERANCE = 1e-6  # of the largest value: scaling rounds in another order
