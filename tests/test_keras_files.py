@@ -22,6 +22,8 @@ from torchinception.data.images import load_image
 from torchinception.models import Inception, create
 from torchinception.weights.convert import convert
 
+# Keras 3.15 reads torch's tensors in NumPy's old way
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 TOLERANCE = 1e-4  # of the largest value, in float32
 MODELS = {
     "keras_inception_v3": ("inception_v3", "InceptionV3"),
