@@ -123,3 +123,8 @@ def keras_layers(model: Any) -> Iterator[Any]:
         else:
             done.add(id(waiting.pop()))
             yield layer
+
+
+def distance(found: Tensor, right: Tensor) -> float:
+    """The largest difference, of the largest value."""
+    return ((found - right).abs().max() / right.abs().max()).item()

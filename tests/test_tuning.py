@@ -22,17 +22,20 @@ from torchinception.training.tuning import set_still
 from torchinception.weights.bundle import ModelSpec
 
 Inception = Callable[..., Result]
-LOOK = Preprocess(size=32, crop=0.9, interpolation="bicubic", mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.4))
+LOOK = Preprocess(
+    size=32, resize="stretch", crop=0.9, interpolation="bilinear_tf1", mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.4)
+)
+OPTIONS = dict(bn_eps=0.002, bn_momentum=0.2, dropout=0.125)
 
 
 @pytest.fixture(scope="module")
 def origin_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A classifier of other classes whose batch norm has seen pictures."""
     torch.manual_seed(3)
-    net = create("tiny_inception", 5, bn_eps=0.002)
+    net = create("tiny_inception", 5, **OPTIONS)
     for _ in range(3):
         net(torch.randn(8, 3, 32, 32) * 3 + 1)
-    spec = ModelSpec(network="tiny_inception", classes=tuple("abcde"), preprocess=LOOK, bn_eps=0.002)
+    spec = ModelSpec(network="tiny_inception", classes=tuple("abcde"), preprocess=LOOK, **OPTIONS)
     path = tmp_path_factory.mktemp("origin") / "origin.safetensors"
     Classifier(net, spec).save(path)
     return path
@@ -67,7 +70,8 @@ def test_network_preprocessing_and_weights_are_taken_over(
     origin_file: Path, origin: Classifier, split: Path, tmp_path: Path
 ) -> None:
     model = tuned(origin_file, split, tmp_path / "run", **{"optimizer.lr": 1e-30, "tune.batch_norm": "freeze-all"})
-    assert (model.preprocess, model.spec.network, model.spec.bn_eps) == (LOOK, "tiny_inception", 0.002)
+    assert (model.preprocess, model.spec.network, model.spec.options) == (LOOK, "tiny_inception", OPTIONS)
+    assert (model.network.options, model.network.dropout.p) == (OPTIONS, 0.125)
     assert model.classes == ("bag", "sneaker", "trouser")
     assert changed(origin.network.trunk, model.network.trunk) == set()
     assert ti.load(tmp_path / "run").spec == model.spec
