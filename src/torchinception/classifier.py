@@ -106,7 +106,7 @@ def load(
             the file. Ignored by networks that have none.
         source: what another library's file is from, if its keys fit several; see `weights.sources`.
         network: put another library's weights into this network, whose shapes have to be the same.
-        names: what the outputs of another library's file mean, in order; it keeps its classifier.
+        names: what the outputs of another library's file mean, in order, its classifier being kept; not with `classes`.
         offline: use no network.
         listener: hears of a download.
 
@@ -114,10 +114,17 @@ def load(
         MissingInputError: no such file, or it would have to be downloaded and cannot be.
         ModelFileError: damaged, of no known source, from a newer version, or not finite.
         UsageError: classes or a source that cannot be.
+
+    Warns:
+        UserWarning: several sources fit, outputs have no names, or a head is untrained.
     """
-    fresh = None if classes is None else name_classes(classes)
+    if classes is not None and names is not None:
+        raise UsageError("classes= asks for a fresh classifier, names= keeps the file's; give one of them")
+    fresh, notes = None if classes is None else name_classes(classes), tuple[str, ...]()
     found = Path(path)
     found = found / "model.safetensors" if found.is_dir() else found
+    if found != Path(path) and not found.exists():
+        raise MissingInputError(f"{path} is a folder without model.safetensors, so no run; name the file in it")
     if found != Path(path) or is_model_file(found):
         if source or network or names:
             raise UsageError(f"{path} is a model file, which holds its network and classes itself")
@@ -126,12 +133,13 @@ def load(
             return Classifier(net, spec, device)
         tensors: Mapping[str, Tensor] = net.state_dict()
     else:
-        tensors, spec = _foreign(path, fresh, source, network, names, offline, listener or Listener())
+        tensors, spec, notes = _foreign(path, fresh, source, network, names, offline, listener or Listener())
     same = not isinstance(classes, int) and fresh == spec.classes
     net, spec, untrained = assemble(tensors, spec, None if same else fresh, aux)
-    for head in untrained:
-        if fresh is None:
-            warnings.warn(f"{path} has no {head}: its weights are fresh, and untrained", stacklevel=2)
+    if untrained and fresh is None:
+        notes = (*notes, f"{path} has no {' and no '.join(untrained)}: its weights are fresh, and untrained")
+    for note in notes:
+        warnings.warn(note, stacklevel=2)
     return Classifier(net, spec, device)
 
 
@@ -143,17 +151,21 @@ def _foreign(
     names: Sequence[str] | None,
     offline: bool,
     listener: Listener,
-) -> tuple[Mapping[str, Tensor], ModelSpec]:
+) -> tuple[Mapping[str, Tensor], ModelSpec, tuple[str, ...]]:
     entry = None
     if str(path) in entries():
+        if source:
+            raise UsageError(f"{path} is published weights, whose source is known; leave source out")
         entry = find_entry(str(path))
         path = fetch(entry, listener, offline=offline)
     elif not Path(path).exists() and not Path(f"{path}.index").exists():
         raise MissingInputError(f"no model file at {path}, and no published weights of that name{_near(str(path))}")
     found = convert(path, source=source, network=network, classes=names, entry=entry, fresh=fresh)
     if found.spec is None:
-        raise ModelFileError(f"{path} has no classifier, only features; give classes=N or their names for a fresh one")
-    return found.tensors, found.spec
+        raise ModelFileError(
+            f"{path} has no classifier, only features; for a fresh one give classes=N, or inception convert --classes"
+        )
+    return found.tensors, found.spec, found.notes
 
 
 def _near(name: str) -> str:

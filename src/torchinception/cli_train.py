@@ -14,7 +14,9 @@ def train(
     data: Annotated[Path, typer.Argument(help="Folder of class folders or shards, or torchvision:NAME.")],
     network: Annotated[str | None, typer.Option(help="Default: chosen by the pictures' size.")] = None,
     recipe: Annotated[str | None, typer.Option(help="A name from: inception recipes; or a TOML file.")] = None,
-    weights: Annotated[str | None, typer.Option(metavar="MODEL", help="Begin with a model file's, or a run's.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="A model file, run or published name to begin with.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Times through the pictures.")] = None,
     budget: Annotated[str | None, typer.Option(metavar="TIME", help="As many epochs as fit: 90s, 10m, 1h30m.")] = None,
     patience: Annotated[

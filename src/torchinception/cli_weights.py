@@ -39,8 +39,11 @@ def convert(
     else:
         model.save(target)
     heads = ", with auxiliary heads" if spec.aux else ""
+    called = " (ImageNet's)" if spec.names else ""
     home = f" from {spec.origin['source']}" if "source" in spec.origin else ""
-    out.print(f"{target}: {spec.network}{home}, {len(spec.classes)} classes{heads}{f', for {to}' if to else ''}")
+    out.print(
+        f"{target}: {spec.network}{home}, {len(spec.classes)} classes{called}{heads}{f', for {to}' if to else ''}"
+    )
     mean, std = (" ".join(f"{value:.4g}" for value in values) for values in (look.mean, look.std))
     out.print(f"Pictures: {look.size} px, {look.resize}, {look.interpolation}; (x - ({mean})) / ({std}), RGB of 0 to 1")
 

@@ -142,7 +142,7 @@ def _network(job: Job, *, begun: bool) -> tuple[Inception, Inception]:
     torch.manual_seed(keyed_seed(recipe.seed))
     net = create(recipe.network, len(classes), aux=bool(recipe.loss.aux_weight), **recipe.options)
     if recipe.weights and (recipe.features.cached or not begun):  # a checkpoint holds all weights but the probe's trunk
-        start = load(recipe.weights)
+        start = load(recipe.weights, listener=job.listener)
         if tensors_sha256(start.network.state_dict()) != recipe.weights_sha256:
             raise DataError(f"{recipe.weights} is not what the run began with; restore it, or use another --out")
         fresh = begin_with(net, start, classes)

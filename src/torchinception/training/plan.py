@@ -145,7 +145,7 @@ def begin_from_weights(recipe: Recipe, listener: Listener) -> Recipe:
     """
     if recipe.weights is None or recipe.weights_sha256:  # none, or noted when the run began
         return recipe
-    start = load(recipe.weights)
+    start = load(recipe.weights, listener=listener)
     spec, look = start.spec, start.preprocess
     if recipe.network not in (None, spec.network):
         raise UsageError(f"{recipe.weights} holds {spec.network}, not {recipe.network}; leave --network out")

@@ -41,7 +41,7 @@ class ModelSpec(BaseModel):
     metrics: dict[str, Any] = {}
     versions: dict[str, str] = {}
     data: str = ""  # fingerprint of the folder it was trained on
-    origin: dict[str, str] = {}  # of published weights: file, its SHA-256, source, name in the catalogue
+    origin: dict[str, str] = {}  # of another library's file: its name, SHA-256, source, name in the catalogue
 
     @property
     def options(self) -> Options:
@@ -88,7 +88,7 @@ def is_model_file(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            return b'"spec' in file.read(min(length, 1 << 20))
+            return b'"spec_sha256"' in file.read(min(length, 1 << 20))
     except OSError:
         return False
 

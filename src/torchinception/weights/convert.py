@@ -1,7 +1,6 @@
 """Another library's file, or published weights by name, as one of our networks with all that decides an answer."""
 
 import hashlib
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +21,14 @@ from torchinception.weights.sources import Translation, find_source, recognize, 
 
 @dataclass(frozen=True)
 class Converted:
-    """Our state dict of a foreign file; `spec` is None where the file has no classifier and no classes were named."""
+    """Our state dict of a foreign file; `spec` is None where the file has no classifier and no classes were named.
+
+    `notes` are what was chosen for want of a better knowledge.
+    """
 
     tensors: dict[str, Tensor]
     spec: ModelSpec | None
+    notes: tuple[str, ...]
 
 
 def convert(
@@ -42,10 +45,10 @@ def convert(
     Args:
         path: the file.
         source: what it is from, a key of `sources()`; default: the first that fits its keys and shapes, with a
-            warning if others fit too.
+            note if others fit too.
         network: take a source of this network, or put the weights into this one if it has the same shapes.
         classes: what the file's outputs mean, in order; default: ImageNet's classes for 1000 outputs, else `class_0`
-            and so on, with a warning.
+            and so on, with a note.
         fresh: the classes of a fresh classifier, for a file without one, or which will be taken in place of its own.
         entry: published weights whose file it is: its source and preprocessing are taken.
 
@@ -55,13 +58,14 @@ def convert(
         UsageError: no source or network of that name, or classes that do not fit.
     """
     contents = read_tensors(path)
-    found = _choose(contents, entry.source if entry else source, network)
+    notes: list[str] = []
+    found = _choose(contents, entry.source if entry else source, network, notes)
     for name in not_finite(found.tensors):
         raise ModelFileError(f"{path}: {name} is not finite; download or export the file again")
-    warn = entry is None and fresh is None
-    names = _name(found.classes or fresh, classes, contents.path, warn=warn)
+    unnamed = notes if entry is None and fresh is None else None
+    names = _name(found.classes or fresh, classes, contents.path, unnamed)
     if not names:
-        return Converted(found.tensors, None)
+        return Converted(found.tensors, None, tuple(notes))
     origin = dict(file=contents.path.name, sha256=_sha256(contents.path), source=found.source.name)
     home = found.source
     spec = ModelSpec(
@@ -72,7 +76,7 @@ def convert(
         **names,
         **home.options,
     )
-    return Converted(found.tensors, spec)
+    return Converted(found.tensors, spec, tuple(notes))
 
 
 def name_classes(classes: int | Sequence[str]) -> tuple[str, ...]:
@@ -81,30 +85,30 @@ def name_classes(classes: int | Sequence[str]) -> tuple[str, ...]:
     Raises:
         UsageError: fewer than one, or the same twice.
     """
-    named = tuple(f"class_{i}" for i in range(classes)) if isinstance(classes, int) else tuple(classes)
-    if isinstance(classes, str) or not named or len(set(named)) < len(named):
+    if isinstance(classes, int) and not isinstance(classes, bool):
+        named = tuple(f"class_{i}" for i in range(classes))
+    else:
+        named = tuple(classes) if isinstance(classes, Sequence) and not isinstance(classes, str) else ()
+    if not named or len(set(named)) < len(named) or not all(isinstance(name, str) for name in named):
         raise UsageError(f"classes are a number from 1, or names that are all different, not {classes!r:.200}")
     return named
 
 
 def assemble(
-    tensors: Mapping[str, Tensor], spec: ModelSpec, classes: int | Sequence[str] | None = None, aux: bool | None = None
+    tensors: Mapping[str, Tensor],
+    spec: ModelSpec,
+    fresh_classes: tuple[str, ...] | None = None,
+    aux: bool | None = None,
 ) -> tuple[Inception, ModelSpec, list[str]]:
-    """A network with these weights, with a fresh head for other `classes`, and with or without `aux` heads.
+    """A network with these weights, with fresh heads for `fresh_classes`, and with or without `aux` heads.
 
     Returns:
         The network, its spec, and the heads that have fresh weights.
-
-    Raises:
-        UsageError: fewer than one class, or the same twice.
     """
-    if classes is not None:
-        wanted = [f"class_{i}" for i in range(classes)] if isinstance(classes, int) else list(classes)
-        if not wanted or len(set(wanted)) < len(wanted):
-            raise UsageError(f"classes must be at least one, and all different, not {classes!r}")
-        if isinstance(classes, int) or tuple(wanted) != spec.classes:
-            tensors = {name: tensor for name, tensor in tensors.items() if name.startswith("trunk.")}
-            spec = spec.model_copy(update=dict(classes=tuple(wanted), names=()))
+    if fresh_classes is not None:
+        tensors = {name: tensor for name, tensor in tensors.items() if name.startswith("trunk.")}
+        past: dict[str, Any] = dict(names=(), recipe={}, metrics={}, data="")  # of the head that is gone
+        spec = spec.model_copy(update=dict(classes=fresh_classes) | past)
     has_aux = (spec.aux if aux is None else aux) and bool(find_spec(spec.network).aux)
     spec = spec.model_copy(update=dict(aux=has_aux))
     with torch.device("meta"):
@@ -117,7 +121,7 @@ def assemble(
     return net.eval(), spec, fresh
 
 
-def _choose(contents: Contents, source: str | None, network: str | None) -> Translation:
+def _choose(contents: Contents, source: str | None, network: str | None, notes: list[str]) -> Translation:
     found = [translate(contents, find_source(source))] if source else recognize(contents)
     if network and (same := [one for one in found if one.source.network == network]):
         found = same
@@ -126,10 +130,9 @@ def _choose(contents: Contents, source: str | None, network: str | None) -> Tran
         _check_shapes(first, network)
     if len(found) > 1:
         others = ", ".join(one.source.name for one in found[1:])
-        warnings.warn(
+        notes.append(
             f"{contents.path} is taken for {first.source.name}; its keys fit {others} too, which may differ in the "
-            "preparation of pictures: choose with source= or --from",
-            stacklevel=4,
+            "preparation of pictures: choose with source=, or inception convert --from"
         )
     return first
 
@@ -145,7 +148,7 @@ def _check_shapes(found: Translation, network: str) -> None:
 
 
 def _name(
-    outputs: int | tuple[str, ...] | None, classes: Sequence[str] | None, path: Path, *, warn: bool
+    outputs: int | tuple[str, ...] | None, classes: Sequence[str] | None, path: Path, notes: list[str] | None
 ) -> dict[str, Any]:
     if classes is not None:
         if isinstance(outputs, int) and outputs != len(classes):
@@ -157,9 +160,11 @@ def _name(
         return dict(classes=outputs)
     if outputs == len(imagenet.classes()):
         return dict(classes=imagenet.classes(), names=imagenet.names())
-    if warn:
-        told = f"{path} does not say what its {outputs} outputs mean: they are called class_0 to class_{outputs - 1}"
-        warnings.warn(f"{told}; name them with --classes, or save the classifier with its classes", stacklevel=4)
+    if notes is not None:
+        notes.append(
+            f"{path} does not say what its {outputs} outputs mean: they are called class_0 to class_{outputs - 1}; "
+            "name them with names=, or inception convert --classes NAMES.txt"
+        )
     return dict(classes=name_classes(outputs))
 
 

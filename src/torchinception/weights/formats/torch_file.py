@@ -10,12 +10,13 @@ import io
 import shutil
 import zipfile
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from torchinception.weights.formats.limits import MAX_BYTES, check, checked_tensors
+from torchinception.weights.formats.limits import MAX_BYTES, FormatError, check, checked_tensors
 
 ZIP, LEGACY = b"PK\3\4", b"\x80"  # how the two begin; a legacy file with the pickled magic number below
 LEGACY_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
@@ -34,7 +35,11 @@ def read_torch(path: Path) -> dict[str, Tensor]:
         held = len(source.getbuffer()) if isinstance(source, io.BytesIO) else path.stat().st_size
         source.seek(0)
         # nothing of a pickle can ask torch to map memory or to import: its allow-list is torch's own
-        content = torch.load(source, map_location="cpu", weights_only=True, mmap=False)
+        try:
+            content = torch.load(source, map_location="cpu", weights_only=True, mmap=False)
+        except UnpicklingError as error:  # torch's own words advise what is not safe
+            why = "it holds more than tensors, a whole model perhaps: save model.state_dict() in its place"
+            raise FormatError(why) from error
     tensors = checked_tensors(_state_dict(content))
     storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors.values()}
     check(sum(storages.values()) <= held, f"tensors of {sum(storages.values()):,} bytes in a file of {held:,}")
