@@ -112,7 +112,7 @@ def test_outputs_without_names_are_numbered_with_a_warning(tmp_path: Path) -> No
 def test_a_file_without_a_classifier_needs_classes(tmp_path: Path) -> None:
     tensors = {key: value for key, value in state(googlenet, aux=False).items() if not key.startswith("fc.")}
     save_file(tensors, tmp_path / "x.safetensors")
-    with pytest.raises(ModelFileError, match="no classifier, only features; .* give classes=N"):
+    with pytest.raises(ModelFileError, match=r"no classifier, only features; .* give classes=N"):
         load(tmp_path / "x.safetensors")
     assert load(tmp_path / "x.safetensors", classes=3).network.classifier.out_features == 3
 
