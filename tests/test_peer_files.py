@@ -66,7 +66,7 @@ def random_net(build: Callable[[], nn.Module]) -> nn.Module:
         warnings.filterwarnings("ignore", "The parameter 'pretrained'|Arguments other than a weight enum")  # Cadene's
         warnings.filterwarnings("ignore", "The default weight initialization of inception_v3", FutureWarning)
         net = build()
-    return randomize(net).float()
+    return randomize(net, torch.float32)
 
 
 def torchvision_peer(build: Callable[..., nn.Module], weights: object, heads: Mapping[str, str]) -> Peer:
