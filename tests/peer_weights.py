@@ -16,10 +16,10 @@ KINDS = (nn.Conv2d, nn.Linear, *NORMS)
 
 
 @torch.no_grad()
-def randomize(net: nn.Module) -> nn.Module:
-    """Out of the meta device into float64: kernels as wide as He has them, all else about 0 or 1."""
+def randomize(net: nn.Module, dtype: torch.dtype = torch.float64) -> nn.Module:
+    """Out of the meta device: kernels as wide as He has them, all else about 0 or 1."""
     generator = torch.Generator().manual_seed(0)
-    net = net.double().to_empty(device="cpu").eval()
+    net = net.to(dtype).to_empty(device="cpu").eval()
     for layer in defined(net):
         for name, value in layer.state_dict().items():
             if value.ndim > 1:

@@ -93,9 +93,9 @@ def case(request: pytest.FixtureRequest, keras: Any, tmp_path_factory: pytest.Te
     x = keras_input(keras, getattr(keras.applications, network), pictures)
     with torch.device("meta"):
         net = create(network)
-    net = randomize(net).float()
+    net = randomize(net, torch.float32)
     copy_to_keras(defined(net), full)  # makes ones of the gammas that Keras has not
-    settle(net, x[:4].permute(0, 3, 1, 2))
+    settle(net, x[:2].permute(0, 3, 1, 2))
     copy_to_keras(defined(net), full)
     copy_to_keras(defined(net.trunk), pooled)
     return Case(request.param, net, full, pooled, pictures, x)
@@ -122,19 +122,20 @@ def test_pictures_get_keras_features_from_a_file_without_top(case: Case, tmp_pat
     save_weights_as_published(case.pooled, tmp_path / "notop")
     found = load(tmp_path / "notop", source=case.source, classes=3)
 
-    features = found.network.trunk(prepared(found, case.pictures[:2])).mean((2, 3))
+    features = found.network.trunk(prepared(found, case.pictures[:1])).mean((2, 3))
 
     assert found.classes == ("class_0", "class_1", "class_2")
-    assert distance(features, case.pooled(case.x[:2], training=False)) <= TOLERANCE
+    assert distance(features, case.pooled(case.x[:1], training=False)) <= TOLERANCE
 
 
-@pytest.mark.parametrize("top", [True, False])
-@pytest.mark.parametrize("save", SAVES.values(), ids=SAVES)
+@pytest.mark.parametrize(
+    ("save", "top"), [*((save, True) for save in SAVES), *((save, False) for save in SAVES if "weights" in save)]
+)
 def test_weights_by_name_are_those_by_the_graphs_order_bit_for_bit(
-    case: Case, save: Save, top: bool, tmp_path: Path
+    case: Case, save: str, top: bool, tmp_path: Path
 ) -> None:
     """Files list layers in another order than the graph meets them; `conv2d_94` and on are those of `pooled`."""
-    save(case.full if top else case.pooled, tmp_path / "saved")
+    SAVES[save](case.full if top else case.pooled, tmp_path / "saved")
 
     found = convert(tmp_path / "saved", source=case.source).tensors
 

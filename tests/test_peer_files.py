@@ -66,7 +66,7 @@ def random_net(build: Callable[[], nn.Module]) -> nn.Module:
         warnings.filterwarnings("ignore", "The parameter 'pretrained'|Arguments other than a weight enum")  # Cadene's
         warnings.filterwarnings("ignore", "The default weight initialization of inception_v3", FutureWarning)
         net = build()
-    return randomize(net).float()
+    return randomize(net, torch.float32)
 
 
 def torchvision_peer(build: Callable[..., nn.Module], weights: object, heads: Mapping[str, str]) -> Peer:
@@ -136,7 +136,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     pictures = write_pictures(folder, SQUARES if source == "pytorch_fid" else SHAPES)
     peer = PEERS[source]()
     x = torch.stack([peer.prepare(Image.open(picture).convert("RGB")) for picture in pictures])
-    layers, outputs = executed(settle(peer.net, x[:4]), x)
+    layers, outputs = executed(settle(peer.net, x[: 8 if source == "facenet" else 2]), x)
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
     torch.save(peer.net.state_dict(), folder / "weights.pth")
     unnamed = source in ("pytorch_fid", "facenet")
