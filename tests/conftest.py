@@ -149,6 +149,11 @@ def finished(inception: Callable[..., Result], split: Path, tmp_path_factory: py
 
 
 @pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "a file"  # without a suffix, which tells nothing
+
+
+@pytest.fixture
 def notes() -> Notes:
     return Notes()
 

@@ -2,7 +2,7 @@
 
 Written after leveldb/doc/table_format.md, tensorflow/core/util/{saved_tensor_slice,tensor_bundle}.proto,
 tensor_slice_writer.cc, strings/ordered_code.cc, snappy's format_description.txt and caffe.proto. The exception is the
-CRC-32C of long content, for which plain Python is too slow; `test_formats.py` holds it against a plain one.
+CRC-32C of long content, for which plain Python is too slow; `test_format_tensorflow.py` holds it against a plain one.
 """
 
 import gzip

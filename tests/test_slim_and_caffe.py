@@ -15,6 +15,7 @@ import pytest
 import slim_graphs
 import torch
 from foreign_files import write_caffe, write_tf_tar, write_tf_v1, write_tf_v2
+from tensorflow_ops import CLASSES, Given
 from torch import Tensor
 
 import torchinception
@@ -125,7 +126,7 @@ def test_slims_graph_and_our_network_come_to_the_same_logits(slim: tuple[str, Ar
     scope, variables, classifier = slim
     picture = pixels(SIZES[scope])
     x = (picture.double() / 255 - 0.5) * 2
-    given = slim_graphs.Given({name: torch.from_numpy(array) for name, array in variables.items()})
+    given = Given({name: torch.from_numpy(array) for name, array in variables.items()})
 
     right, aux = slim_graphs.evaluate(scope, given, x)
     logits, heads = in_double(classifier, x)
@@ -159,7 +160,7 @@ def in_torch_layout(name: str, array: Any, ndim: int) -> Any:
         return np.stack([array[:, :, c, m] for c in range(channels) for m in range(times)])[:, None]
     array = np.moveaxis(array, (-1, -2), (0, 1)) if array.ndim > 1 else array
     array = array.reshape(array.shape[:ndim])
-    return array[1:] if len(array) == slim_graphs.CLASSES else array
+    return array[1:] if len(array) == CLASSES else array
 
 
 @torch.inference_mode()
