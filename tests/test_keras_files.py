@@ -65,16 +65,6 @@ def save_and_move(save: Callable[[Path], None], path: Path, suffix: str) -> None
     path.with_suffix(suffix).rename(path)
 
 
-@pytest.fixture(scope="module")
-def keras(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """On PyTorch, and with its settings, which it writes on import, not in the home folder."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("KERAS_BACKEND", "torch")
-        environment.setenv("KERAS_HOME", str(tmp_path_factory.mktemp("keras")))
-        import keras
-    return keras
-
-
 @pytest.fixture(autouse=True)
 def no_gradients() -> Iterator[None]:
     with torch.no_grad():
