@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from torchinception.data.images import Source, load_image
-from torchinception.errors import MissingInputError, ModelFileError, UsageError
+from torchinception.errors import MissingInputError, NoClassifierError, UsageError
 from torchinception.models import Inception
 from torchinception.progress import Listener
 from torchinception.weights.bundle import ModelSpec, is_model_file, load_model, save_model
@@ -162,7 +162,7 @@ def _foreign(
         raise MissingInputError(f"no model file at {path}, and no published weights of that name{_near(str(path))}")
     found = convert(path, source=source, network=network, classes=names, entry=entry, fresh=fresh)
     if found.spec is None:
-        raise ModelFileError(
+        raise NoClassifierError(
             f"{path} has no classifier, only features; for a fresh one give classes=N, or inception convert --classes"
         )
     return found.tensors, found.spec, found.notes

@@ -36,6 +36,10 @@ class ModelFileError(DataError):
     """A model file that is damaged, foreign, or from a newer version."""
 
 
+class NoClassifierError(ModelFileError):
+    """A file of features alone, where the answers of a classifier are asked for."""
+
+
 class MissingInputError(InceptionError, FileNotFoundError):
     """A file or folder that was named but is not there."""
 

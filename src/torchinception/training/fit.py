@@ -14,14 +14,14 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import DDPStrategy
 
-from torchinception.classifier import Classifier, load
+from torchinception.classifier import Classifier
 from torchinception.data.folder import Folder, Sample
 from torchinception.data.module import Pictures, PicturesModule, keyed_seed
 from torchinception.devices import PRECISIONS, forked_random
-from torchinception.errors import DataError
 from torchinception.files import cache_folder
 from torchinception.models import Inception, create
 from torchinception.progress import Listener
+from torchinception.training.beginning import Start, read_again
 from torchinception.training.checkpoint import VerifiedIO
 from torchinception.training.features import Features, Views, compute, map_rows
 from torchinception.training.logs import open_logs
@@ -35,7 +35,7 @@ from torchinception.training.sharding import Sharded, whole
 from torchinception.training.store import Store
 from torchinception.training.sync_norm import synchronize
 from torchinception.training.tuning import begin_with, set_still
-from torchinception.weights.bundle import ModelSpec, tensors_sha256
+from torchinception.weights.bundle import ModelSpec
 
 VERSIONS = ("torchinception", "torch", "torchvision", "lightning", "pillow", "numpy")
 
@@ -56,6 +56,7 @@ class Job:
     ranks: Ranks
     strategy: str = "ddp"  # or fsdp
     loggers: tuple[str, ...] = ()
+    start: Start | None = None  # what the recipe's weights are, if this process has read them
 
 
 def fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
@@ -128,6 +129,7 @@ def fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
         recipe=recipe.model_dump(mode="json"),
         versions={name: version(name) for name in VERSIONS},
         data=job.folder.fingerprint,
+        origin=recipe.weights_origin or {},
     )
     training.float()
     if ranks.rank == 0:
@@ -142,12 +144,11 @@ def _network(job: Job, *, begun: bool) -> tuple[Inception, Inception]:
     torch.manual_seed(keyed_seed(recipe.seed))
     net = create(recipe.network, len(classes), aux=bool(recipe.loss.aux_weight), **recipe.options)
     if recipe.weights and (recipe.features.cached or not begun):  # a checkpoint holds all weights but the probe's trunk
-        start = load(recipe.weights, listener=job.listener)
-        if tensors_sha256(start.network.state_dict()) != recipe.weights_sha256:
-            raise DataError(f"{recipe.weights} is not what the run began with; restore it, or use another --out")
+        start = job.start or read_again(recipe, job.listener)
         fresh = begin_with(net, start, classes)
         if fresh:
-            job.listener.say(f"Fresh weights for other classes: {', '.join(fresh)}")
+            why = "not in the file" if classes == start.classes else "for these classes"
+            job.listener.say(f"Fresh weights, {why}: {', '.join(fresh)}")
     net = net.to(memory_format=torch.channels_last)
     net.activation_checkpointing = recipe.activation_checkpointing
     if not recipe.features.cached:

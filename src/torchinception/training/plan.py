@@ -6,23 +6,19 @@ from collections import Counter
 
 import torch
 
-from torchinception.classifier import load
 from torchinception.data.folder import Folder, Sample
 from torchinception.data.module import Pictures
 from torchinception.data.transforms import Preprocess
 from torchinception.devices import resolve_precision
 from torchinception.errors import UsageError
 from torchinception.models import find_spec
-from torchinception.network import Options, describe_sizes
+from torchinception.network import describe_sizes
 from torchinception.progress import Listener
 from torchinception.training.loss import class_weights
 from torchinception.training.pace import find_batch, fit_epochs
 from torchinception.training.recipe import LOOK, Mix, Recipe, Tune
 from torchinception.training.tuning import check_tune
-from torchinception.weights.bundle import tensors_sha256
 
-# from the weights that a run begins with
-TAKEN_OVER = ("network", *LOOK, *Options.__annotations__)
 FEWEST_STEPS = 600  # from scratch, fewer leave even a small folder unlearned
 
 
@@ -43,9 +39,7 @@ def choose(
 
     Raises:
         UsageError: the network, or its auxiliary heads, cannot take the size; or there is but one picture.
-        MissingInputError, ModelFileError: no weights there, or not to be used.
     """
-    recipe = begin_from_weights(recipe, listener)
     small = folder.side_px <= 64
     class_weights(recipe.loss, folder.classes, count_classes(folder, splits))  # refuses unknown names
     network = recipe.network or ("small_inception" if small else "googlenet_bn")
@@ -135,32 +129,6 @@ def count_classes(folder: Folder, splits: dict[str, tuple[Sample, ...]]) -> list
     """Training pictures of each class."""
     found = Counter(sample.label for sample in splits["train"])
     return [found[label] for label in range(len(folder.classes))]
-
-
-def begin_from_weights(recipe: Recipe, listener: Listener) -> Recipe:
-    """The recipe with network, preprocessing and digest of the weights that it begins with.
-
-    Raises:
-        UsageError, MissingInputError, ModelFileError: weights that cannot be used.
-    """
-    if recipe.weights is None or recipe.weights_sha256:  # none, or noted when the run began
-        return recipe
-    start = load(recipe.weights, listener=listener)
-    spec, look = start.spec, start.preprocess
-    if recipe.network not in (None, spec.network):
-        raise UsageError(f"{recipe.weights} holds {spec.network}, not {recipe.network}; leave --network out")
-    if spec.channels != 3:
-        raise UsageError(f"{recipe.weights} takes pictures of {spec.channels} channels; training here needs 3")
-    listener.say(f"Beginning with {spec.network} of {recipe.weights}, trained at {look.size} px")
-    own = look.model_dump(include=set(TAKEN_OVER)) | dict(network=spec.network) | spec.options
-    digest = tensors_sha256(start.network.state_dict())
-    return take_over(recipe, recipe.model_copy(update=own | dict(weights_sha256=digest)))
-
-
-def take_over(recipe: Recipe, origin: Recipe) -> Recipe:
-    """What a recipe leaves open of network and preprocessing, and the digest of its weights, from another."""
-    taken = {name: getattr(origin, name) for name in TAKEN_OVER if getattr(recipe, name) is None}
-    return recipe.model_copy(update=taken | dict(weights_sha256=origin.weights_sha256))
 
 
 def check_shares(recipe: Recipe, processes: int) -> None:

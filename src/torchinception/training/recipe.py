@@ -116,8 +116,9 @@ class Recipe(BaseModel):
 
     model_config = FROZEN
 
-    weights: str | None = None  # a model file or a run, to begin with its network, preprocessing and weights
+    weights: str | None = None  # model file, run, other library's file or published name: what `load` takes
     weights_sha256: str | None = None  # of its tensors, noted when a run begins
+    weights_origin: dict[str, str] | None = None  # the other library's file that they are from, noted likewise
     network: str | None = None
     size: int | None = Field(None, ge=1, le=4096)
     resize: Literal["shorter side", "stretch"] | None = None

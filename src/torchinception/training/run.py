@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,12 @@ from torchinception.evaluation import measure
 from torchinception.files import write_atomically
 from torchinception.progress import Listener
 from torchinception.report import write_report
+from torchinception.training.beginning import Start, begin_from_weights, place_weights, take_over
 from torchinception.training.fit import Job, fit, isolated
 from torchinception.training.lock import locked
 from torchinception.training.logs import check_logs
 from torchinception.training.pace import parse_duration
-from torchinception.training.plan import begin_from_weights, check_shares, choose, take_over
+from torchinception.training.plan import check_shares, choose
 from torchinception.training.ranks import launch_id, together
 from torchinception.training.recipe import Recipe, flatten, load_recipe, to_toml
 from torchinception.training.recorder import Recorder
@@ -125,9 +127,15 @@ def train(
         if (budget or find_batch) and not ranks.alone:
             raise UsageError("--budget and --find-batch measure one process; set --epochs and --batch for several")
 
+        start: Start | None = None
+
         def prepare() -> tuple[Folder, dict[str, tuple[Sample, ...]], Recipe]:
+            nonlocal start
             end = begun_at + parse_duration(budget) if budget else None
-            return _prepare(data, recipe, settings, out, on, listener, resume=resume, until=end, find_batch=find_batch)
+            folder, splits, resolved, start = _prepare(
+                data, recipe, settings, out, on, listener, resume=resume, until=end, find_batch=find_batch
+            )
+            return folder, splits, resolved  # without the weights, which are too large to send
 
         folder, splits, resolved = ranks.first(prepare)
         check_shares(resolved, ranks.world)
@@ -145,6 +153,7 @@ def train(
             )
             limits = (checkpoint_every, checkpoint_minutes)
             job = Job(folder, splits, resolved, out, workers, on, *limits, listener, ranks, strategy, tuple(loggers))
+            job = replace(job, start=start)
             with isolated(on):
                 model, recorder = fit(job, resume=resume)
             ranks.first(lambda: _finish(job, model, recorder))
@@ -162,7 +171,7 @@ def _prepare(
     resume: bool,
     until: float | None,
     find_batch: bool,
-) -> tuple[Folder, dict[str, tuple[Sample, ...]], Recipe]:
+) -> tuple[Folder, dict[str, tuple[Sample, ...]], Recipe, Start | None]:
     """Check the pictures, and the recipe against them and against an earlier part of the run."""
     own = out / "recipe.toml"
     begun = load_recipe(own) if resume and own.exists() else None
@@ -170,16 +179,16 @@ def _prepare(
         measured = dict(epochs=begun.epochs if until else None, batch=begun.batch if find_batch else None)
         settings = {**(settings or {}), **{key: value for key, value in measured.items() if value}}
         until, find_batch = None, False
-    wanted = load_recipe(recipe or (own if begun else "default"), settings)
+    wanted = place_weights(load_recipe(recipe or (own if begun else "default"), settings))
     if begun and wanted.weights and wanted.weights == begun.weights:
         wanted = take_over(wanted, begun)  # whatever has become of the file
-    wanted = begin_from_weights(wanted, listener)  # before the pictures, which take longer
+    wanted, start = begin_from_weights(wanted, listener)  # before the pictures, which take longer
     folder = scan(data, listener)
     splits = folder.for_training()
     resolved = choose(wanted, folder, splits, device, listener, until=until, measure_batch=find_batch)
     if begun:
         _check_unchanged(out, begun, resolved)
-    return folder, splits, resolved
+    return folder, splits, resolved, start
 
 
 def _open_run(out: Path, recipe: Recipe, listener: Listener, *, overwrite: bool) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from torchinception.classifier import Classifier
 from torchinception.errors import UsageError
 from torchinception.network import Inception
+from torchinception.training.beginning import Start
 from torchinception.training.recipe import Tune
 
 HEADS = ("aux", "classifier")
@@ -27,8 +27,8 @@ def check_tune(tune: Tune, network: str, stages: list[str]) -> None:
                 raise UsageError(f"{key}: {network} has no stage {name}; stages: {', '.join(known)}")
 
 
-def begin_with(net: Inception, start: Classifier, classes: tuple[str, ...]) -> list[str]:
-    """Copy the weights of a trained classifier; its heads too if they are for the same classes in the same order.
+def begin_with(net: Inception, start: Start, classes: tuple[str, ...]) -> list[str]:
+    """Copy the weights of a trained network; its heads too if they are for the same classes in the same order.
 
     Returns:
         The heads that keep their fresh weights.
