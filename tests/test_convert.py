@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from facenet_pytorch import InceptionResnetV1
 from safetensors.torch import save_file
 from torch import Tensor
 from torchvision.models import googlenet, inception_v3
@@ -134,6 +135,14 @@ def test_a_key_too_many_or_too_few_or_of_another_shape_is_named(tmp_path: Path, 
         load(tmp_path / "x.pth")
 
 
+def test_a_classifier_under_both_of_cadenes_names_fits_nothing(tmp_path: Path) -> None:
+    tensors = state(inception_v3)
+    tensors |= {f"last_linear.{part}": tensors[f"fc.{part}"] + 1 for part in ("weight", "bias")}
+    torch.save(tensors, tmp_path / "x.pth")
+    with pytest.raises(ModelFileError, match=r"last_linear\.bias"):
+        load(tmp_path / "x.pth", source="cadene_inception_v3")
+
+
 def test_what_fits_nothing_is_told_with_the_sources(tmp_path: Path) -> None:
     torch.save(dict(weight=torch.ones(3)), tmp_path / "x.pth")
     with pytest.raises(ModelFileError, match=r"1 tensors: weight, .* fits no known source.*Sources: pytorch_fid"):
@@ -198,8 +207,29 @@ def test_a_file_of_one_kind_is_never_taken_for_another(file: Path, source: str) 
 def test_the_command_converts_and_says_what_it_took(inception: Any, file: Path, tmp_path: Path) -> None:
     result = inception("convert", str(file), "m.safetensors", cwd=tmp_path)
     assert result.code == 0
-    assert "googlenet_torch from torchvision_googlenet, 1000 classes (ImageNet's), with auxiliary heads" in result.out
+    taken = "1000 classes (taken for ImageNet's; others: --classes), with auxiliary heads"
+    assert f"googlenet_torch from torchvision_googlenet, {taken}" in result.out
+    assert result.err == ""
     assert load(tmp_path / "m.safetensors").names == imagenet.names()
+
+
+def test_a_folder_is_no_place_to_write_to(inception: Any, file: Path, tmp_path: Path) -> None:
+    result = inception("convert", str(file), tmp_path, "--to", "torchvision")
+    assert (result.code, "it is a folder; name a file in it" in result.err) == (74, True)
+
+
+def test_a_thousand_identities_are_not_imagenets_classes(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    torch.save(InceptionResnetV1(classify=True, num_classes=1000).state_dict(), tmp_path / "faces.pt")
+    with pytest.warns(UserWarning, match="called class_0 to class_999"):
+        assert load(tmp_path / "faces.pt", source="facenet").classes[999] == "class_999"
+
+
+def test_nothing_is_downloaded_behind_offline(inception: Any, tmp_path: Path) -> None:
+    result = inception("convert", "inception_v4.tf_in1k", tmp_path / "out.pth", "--offline")
+    assert (result.code, "this is offline (--offline, or TORCHINCEPTION_OFFLINE" in result.err) == (66, True), (
+        result.err
+    )
 
 
 def test_the_command_exports_what_it_converted(inception: Any, file: Path, tmp_path: Path) -> None:

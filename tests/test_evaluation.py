@@ -117,7 +117,7 @@ def test_fewer_than_five_classes_are_always_among_the_first_five(levels: Path) -
 
 
 def test_an_unknown_class_stops_the_evaluation_with_its_name(levels: Path) -> None:
-    with pytest.raises(DataError, match="does not know the class f, g; it knows e, d, c, b, a") as caught:
+    with pytest.raises(DataError, match="does not know the classes f, g; it knows e, d, c, b, a") as caught:
         evaluate(Fake(tuple("edcba")), levels)
     assert caught.value.exit_code == 65
 

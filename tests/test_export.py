@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import googlenet, inception_v3
 
+import torchinception as ti
 from torchinception.errors import SaveError, UsageError
 from torchinception.models import NETWORKS, Inception, create
 from torchinception.weights.export import export
@@ -93,6 +94,17 @@ def test_keras_takes_every_array_by_its_name(tmp_path: Path, network: str, peer:
         found = model(x.permute(0, 2, 3, 1), training=False)
     assert not arrays
     assert (found - right).abs().max() <= 1e-4 * right.abs().max()  # float32, and gammas folded
+
+
+def test_keras_arrays_come_back(tmp_path: Path) -> None:
+    net = ours("inception_v3").float()
+    export(net, tmp_path / "out.npz", "keras-npz")
+    model = ti.load(tmp_path / "out.npz", names=list("abcdefg"))
+    x = picture("inception_v3").float()
+    assert model.spec.origin["source"] == "keras_inception_v3"
+    with torch.no_grad():
+        right, found = net(x), model.network(x)
+    assert (found - right).abs().max() <= 1e-4 * right.abs().max()  # gammas folded
 
 
 def numbered(model: Any) -> list[tuple[Any, str]]:

@@ -34,7 +34,7 @@ LAYERS = {
     for n in range(3)
 }
 ARRAYS = {f"{layer}/{name}": array for layer, variables in LAYERS.items() for name, array in variables.items()}
-CHECKSUMS = ("torch", "tensorflow v1", "tensorflow v1, snappy", "tensorflow v1, tar.gz", "tensorflow v2")
+CHECKSUMS = ("torch", "npz", "tensorflow v1", "tensorflow v1, snappy", "tensorflow v1, tar.gz", "tensorflow v2")
 SECONDS = 10  # a read of these files takes some milliseconds
 SPARE_BYTES = 2 << 30  # of addresses; libraries that are loaded late take some
 GROWTH_BYTES = 200 << 20  # of memory, over hundreds of reads of files of some kilobytes
@@ -74,6 +74,11 @@ def write_torch(path: Path, zipped: bool, trap: bool) -> None:
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
 
 
+def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    with path.open("wb") as file:
+        np.savez(file, **arrays)
+
+
 BLOBS = {layer: list(variables.values()) for layer, variables in LAYERS.items()}
 VICTIMS: dict[str, Callable[[Path], None]] = {
     "model.safetensors": lambda path: tiny_classifier("a", "b", "c").save(path),
@@ -90,6 +95,8 @@ VICTIMS: dict[str, Callable[[Path], None]] = {
     "tensorflow v1, snappy": lambda path: foreign.write_tf_v1(path, ARRAYS, compress=True),
     "tensorflow v1, tar.gz": lambda path: foreign.write_tf_tar(path, ARRAYS),
     "tensorflow v2": lambda path: foreign.write_tf_v2(path, ARRAYS),
+    "npz": lambda path: write_npz(path, ARRAYS),
+    "npz, with a trap": lambda path: write_npz(path, ARRAYS | {"trap": np.array([Trap(path.with_name("it ran"))])}),
     "caffe": lambda path: foreign.write_caffe(path, BLOBS),
     "caffe, old": lambda path: foreign.write_caffe(path, BLOBS, old=True),
 }
@@ -174,7 +181,7 @@ def told(path: Path, original: tuple[Any, Any] | None, exact: bool) -> str:
 def test_a_damaged_file_is_refused_or_read_and_nothing_else(
     tmp_path: Path, full: bool, survived: Callable[[str], None], kind: str
 ) -> None:
-    left = list(range(125 if full else 13))  # of each of 16 kinds
+    left = list(range(125 if full else 13))  # of each of 18 kinds
     log = tmp_path / "log"
     log.touch()
     deaths: dict[int, int | None] = {}
@@ -209,7 +216,10 @@ def test_an_undamaged_file_is_read_unless_it_holds_code(tmp_path: Path, kind: st
         return
     refused(path)
     assert not (tmp_path / "it ran").exists()
-    torch.load(path, weights_only=False)
+    if "npz" in kind:
+        np.load(path, allow_pickle=True)["trap"]
+    else:
+        torch.load(path, weights_only=False)
     assert (tmp_path / "it ran").exists()  # the trap works
 
 

@@ -6,8 +6,13 @@ from torchinception.weights.imagenet import classes, names
 
 
 def test_a_class_is_found_by_its_id_or_its_name() -> None:
-    found = match_classes(["n02123045", "goldfish", "tabby"], classes(), names())
-    assert found == {"n02123045": 281, "tabby": 281, "goldfish": 1}
+    found = match_classes(["n02123045", "goldfish"], classes(), names())
+    assert found == {"n02123045": 281, "goldfish": 1}
+
+
+def test_two_labels_of_one_class_are_refused() -> None:
+    with pytest.raises(DataError, match="n02123045 and tabby are the same class, n02123045"):
+        match_classes(["n02123045", "goldfish", "tabby"], classes(), names())
 
 
 def test_an_id_is_stronger_than_a_name() -> None:

@@ -39,6 +39,7 @@ Model = Annotated[str, typer.Argument(help="A model file, a run, or a name from:
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; works behind any command.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Download nothing; works behind any command.")] = False,
 ) -> None:
     pass
 
@@ -192,7 +193,7 @@ def evaluate(
             load(model, resolve_device(device), listener=screen), data, batch=batch, workers=workers, listener=screen
         )
     if as_json:
-        out.print_json(data=asdict(found), default=str)
+        typer.echo(json.dumps(asdict(found), default=str))  # rich takes minutes for a thousand classes
         return
     rows = ((name, f"{fraction:.1%}") for name, fraction in found.per_class.items())
     print_table(f"{data}, {found.split} pictures: {found.pictures}", ("class", "named rightly"), rows)
@@ -265,7 +266,9 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show ends no run
     debug = "--debug" in sys.argv
-    sys.argv = [sys.argv[0], *(argument for argument in sys.argv[1:] if argument != "--debug")]
+    if "--offline" in sys.argv:
+        os.environ["TORCHINCEPTION_OFFLINE"] = "1"
+    sys.argv = [sys.argv[0], *(argument for argument in sys.argv[1:] if argument not in ("--debug", "--offline"))]
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, _stop)
     warnings.showwarning = _show_warning

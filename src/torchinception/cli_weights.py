@@ -24,7 +24,6 @@ def convert(
     to: Annotated[
         str | None, typer.Option(help="Write for another library instead: torchvision, timm or keras-npz.")
     ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Download nothing.")] = False,
 ) -> None:
     """Turn another library's weights into a model file, or a model file into another library's."""
     from torchinception.classifier import load
@@ -32,14 +31,15 @@ def convert(
 
     names = None if classes is None else _read_names(classes)
     with Screen() as screen:
-        model = load(file, source=source, network=network, names=names, offline=offline, listener=screen)
+        model = load(file, source=source, network=network, names=names, listener=screen)
     spec, look = model.spec, model.preprocess
     if to:
         export(model.network, target, to)
     else:
         model.save(target)
     heads = ", with auxiliary heads" if spec.aux else ""
-    called = " (ImageNet's)" if spec.names else ""
+    sure = "name" in spec.origin  # published weights
+    called = f" ({'' if sure else 'taken for '}ImageNet's{'' if sure else '; others: --classes'})" if spec.names else ""
     home = f" from {spec.origin['source']}" if "source" in spec.origin else ""
     out.print(
         f"{target}: {spec.network}{home}, {len(spec.classes)} classes{called}{heads}{f', for {to}' if to else ''}"

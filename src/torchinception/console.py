@@ -39,11 +39,11 @@ class Screen(Listener):
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
-        self._bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bars.stop()
+        if self._tasks:
+            self._bars.stop()  # without a bar it would print an empty line
 
     def say(self, text: str) -> None:
         """Above the bars."""
@@ -53,6 +53,7 @@ class Screen(Listener):
         """A bar a task."""
         text = "  ".join(FORMATS[name].format(value) for name, value in figures.items())
         if task not in self._tasks:
+            self._bars.start()
             self._tasks[task] = self._bars.add_task(task, total=total, text=text)
         self._bars.update(self._tasks[task], completed=done, text=text)
 

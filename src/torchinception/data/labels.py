@@ -3,6 +3,7 @@
 import difflib
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from torchinception.errors import DataError
 
@@ -16,7 +17,7 @@ def match_classes(labels: Iterable[str], classes: Sequence[str], names: Sequence
     {'n2': 1, 'tench': 0}
 
     Raises:
-        DataError: no class is called so, or several are; the nearest, or their ids, are named.
+        DataError: no class is called so, or several are, or two labels mean the same; they are named.
     """
     by_id = {name: i for i, name in enumerate(classes)}
     by_name: dict[str, list[int]] = {}
@@ -27,7 +28,10 @@ def match_classes(labels: Iterable[str], classes: Sequence[str], names: Sequence
     if unknown:
         near = difflib.get_close_matches(unknown[0], (*by_name, *by_id), 3)
         known = f"nearest to {unknown[0]}: {', '.join(near)}; " if near else ""
-        raise DataError(f"the model does not know the class {_some(unknown)}; {known}it knows {_some(classes)}")
+        raise DataError(
+            f"the model does not know the class{'es' * (len(unknown) > 1)} {_some(unknown)}; {known}"
+            f"it knows {_some(classes)}"
+        )
     found = {}
     for label in labels:
         places = [by_id[label]] if label in by_id else by_name[label]
@@ -35,6 +39,9 @@ def match_classes(labels: Iterable[str], classes: Sequence[str], names: Sequence
             ids = ", ".join(classes[i] for i in places)
             raise DataError(f"{len(places)} classes are called {label}; name the folder by one's id: {ids}")
         found[label] = places[0]
+    for label, other in pairwise(sorted(found, key=lambda label: (found[label], label))):
+        if found[label] == found[other]:
+            raise DataError(f"{label} and {other} are the same class, {classes[found[label]]}; put them together")
     return found
 
 

@@ -63,7 +63,7 @@ def convert(
     for name in not_finite(found.tensors):
         raise ModelFileError(f"{path}: {name} is not finite; download or export the file again")
     unnamed = notes if entry is None and fresh is None else None
-    names = _name(found.classes or fresh, classes, contents.path, unnamed)
+    names = _name(found.classes or fresh, classes, contents.path, unnamed, of_imagenet=found.source.imagenet)
     if not names:
         return Converted(found.tensors, None, tuple(notes))
     origin = dict(file=contents.path.name, sha256=_sha256(contents.path), source=found.source.name)
@@ -148,7 +148,12 @@ def _check_shapes(found: Translation, network: str) -> None:
 
 
 def _name(
-    outputs: int | tuple[str, ...] | None, classes: Sequence[str] | None, path: Path, notes: list[str] | None
+    outputs: int | tuple[str, ...] | None,
+    classes: Sequence[str] | None,
+    path: Path,
+    notes: list[str] | None,
+    *,
+    of_imagenet: bool,
 ) -> dict[str, Any]:
     if classes is not None:
         if isinstance(outputs, int) and outputs != len(classes):
@@ -158,7 +163,7 @@ def _name(
         return {}
     if not isinstance(outputs, int):
         return dict(classes=outputs)
-    if outputs == len(imagenet.classes()):
+    if of_imagenet and outputs == len(imagenet.classes()):
         return dict(classes=imagenet.classes(), names=imagenet.names())
     if notes is not None:
         notes.append(

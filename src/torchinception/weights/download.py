@@ -51,7 +51,10 @@ def fetch(entry: Entry, listener: Listener | None = None, *, offline: bool = Fal
         check_cached(entry, path)
         return path
     if offline or any(os.environ.get(name, "").lower() in ("1", "true", "yes", "on") for name in OFFLINE):
-        raise MissingInputError(f"{entry.name} is not downloaded and this is offline; {by_hand(entry)}")
+        raise MissingInputError(
+            f"{entry.name} is not downloaded and this is offline (--offline, or {' or '.join(OFFLINE)} is set); "
+            f"{by_hand(entry)}"
+        )
     download = _download
     if entry.hub:
         from torchinception.weights.hub import download_from_hub as download  # a library that others need not wait for

@@ -15,6 +15,7 @@ from torchinception.weights.formats.caffe import FIRST_BYTES, read_caffe
 from torchinception.weights.formats.hdf5 import MAGIC as HDF5_MAGIC
 from torchinception.weights.formats.hdf5 import is_keras_zip, read_hdf5, read_keras_zip
 from torchinception.weights.formats.limits import MAX_BYTES, FormatError, check
+from torchinception.weights.formats.npz import is_npz, read_npz
 from torchinception.weights.formats.safetensors_file import is_safetensors, read_safetensors
 from torchinception.weights.formats.table import MAGIC as TABLE_MAGIC
 from torchinception.weights.formats.tensorflow import GZIP, read_tar, read_v1, read_v2, v2_prefix
@@ -26,12 +27,12 @@ class Contents:
     """What a checkpoint file holds."""
 
     path: Path
-    format: str  # torch, safetensors, hdf5, tensorflow or caffe
+    format: str  # torch, safetensors, hdf5, npz, tensorflow or caffe
     tensors: dict[str, Tensor]  # by the source's own names
 
 
 def read_tensors(path: str | Path) -> Contents:
-    """Read a checkpoint of PyTorch, safetensors, Keras, TensorFlow or Caffe.
+    """Read a checkpoint of PyTorch, safetensors, Keras, NumPy, TensorFlow or Caffe.
 
     Raises:
         MissingInputError: no such file.
@@ -67,6 +68,8 @@ def _read(path: Path, prefix: Path | None) -> tuple[str, dict[str, Tensor]]:
         return "hdf5", read_hdf5(path)
     if head.startswith(ZIP) and is_keras_zip(path):
         return "hdf5", read_keras_zip(path)
+    if head.startswith(ZIP) and is_npz(path):
+        return "npz", read_npz(path)
     if head.startswith(ZIP) or is_legacy(head):
         return "torch", read_torch(path)
     if is_safetensors(head, size):
@@ -77,4 +80,4 @@ def _read(path: Path, prefix: Path | None) -> tuple[str, dict[str, Tensor]]:
         return "tensorflow", read_v1(read_tar(path))
     if head.startswith(FIRST_BYTES):
         return "caffe", read_caffe(path.read_bytes())
-    raise FormatError("it is of no kind known here: PyTorch, safetensors, Keras, TensorFlow, Caffe")
+    raise FormatError("it is of no kind known here: PyTorch, safetensors, Keras, NumPy, TensorFlow, Caffe")

@@ -53,7 +53,9 @@ def tidy_bn_inception(tensors: Tensors) -> Tensors:
 
 
 def tidy_classifier(tensors: Tensors) -> Tensors:
-    """The classifier as the published file calls it."""
+    """The classifier as the published file calls it; a file with both names is left as it is, and fits nothing."""
+    if any(name.startswith("fc.") for name in tensors):
+        return dict(tensors)
     return {re.sub(r"^last_linear\.", "fc.", name): tensor for name, tensor in tensors.items()}
 
 

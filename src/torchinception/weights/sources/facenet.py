@@ -72,6 +72,7 @@ FACENET = Source(
     spell=spell_units,
     preprocess=Preprocess(size=160, resize="stretch", crop=1, mean=HALF, std=(128 / 255, 128 / 255, 128 / 255)),
     options={"dropout": 0.6},
+    imagenet=False,
     tidy=tidy,
 )
 EMBEDDING = replace(

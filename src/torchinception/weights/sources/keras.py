@@ -6,6 +6,7 @@ Traps:
     - Batch norm of the first two has no gammas: they are ones. Statistics moved by 0.01 a step.
     - Keras leaves resizing to the caller; a picture is stretched here, by Pillow's bilinear, as `load_img` does with
       `interpolation="bilinear"` (its default is nearest). The picture is scaled to -1 to 1.
+    - `.npz` files are those that `weights.export` writes: numbered from 0, gammas folded in.
     - Xception's blocks are counted from the first convolutions on: block2 is the first with a shortcut.
 """
 
@@ -97,7 +98,7 @@ def _source(name: str, what: str, network: str, layers: dict[str, str], *, gamma
         name=name,
         what=f"Keras {what}",
         network=network,
-        formats=("hdf5",),
+        formats=("hdf5", "npz"),
         layers=layers,
         spell=partial(spell, gamma=gamma),
         preprocess=Preprocess(size=299, resize="stretch", crop=1),

@@ -40,6 +40,7 @@ class Source:
         tidy: ahead of all else; undoes what differs from file to file, such as Keras's numbers.
         outputs: the only number of outputs in the source's files, where there is one.
         background: a class that stands ahead of ImageNet's 1000 and is dropped.
+        imagenet: a thousand outputs are ImageNet's classes.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Source:
     tidy: Callable[[Tensors], Tensors] = dict
     outputs: int | None = None
     background: bool = False
+    imagenet: bool = True
 
     def keys(self, net: Inception) -> dict[str, str | float]:
         """Each of `net`'s keys beside the source's, or beside the number that stands for it."""
