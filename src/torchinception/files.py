@@ -24,8 +24,6 @@ def write_atomically(path: str | Path, content: bytes | str | Callable[[BinaryIO
         SaveError: the file could not be written; an older one at `path` is untouched.
     """
     path = Path(path)
-    if path.is_dir():
-        raise SaveError(f"cannot write {path}: it is a folder; name a file in it")
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
