@@ -67,12 +67,14 @@ def examine(
     out = Path(out) if out else Path(f"{name_of(data)}-check")
     root = stock.fetch(data, listener) if stock.is_stock(data) else Path(data)
     layout = lay_out(root, listener)
-    if not layout.candidates and not layout.bad:
+    candidates = sorted(layout.candidates, key=lambda found: ORDER.index(found.split))
+    if not candidates and not layout.bad:
         raise DataError(f"no pictures in {root}; expected one folder of pictures per class, as {root}/roses/a.jpg")
-    old = claim(out, root)
+    folders = {root} if root.is_dir() else {found.path.parent for found in candidates if not found.member}
+    old = claim(out, folders)
     classes = tuple(sorted(layout.classes))
     splits = tuple(split for split in ORDER if split in layout.splits)
-    examined = _examine(sorted(layout.candidates, key=lambda c: ORDER.index(c.split)), workers, listener)
+    examined = _examine(candidates, workers, listener)
     seen = examined.seen
     unreadable = Finding(
         "unreadable", "Pictures that cannot be read", "Remove them, or copy them again", tuple(examined.bad), True
@@ -106,7 +108,7 @@ def _examine(candidates: Sequence[Candidate], workers: int, listener: Listener) 
         spread.update(_evenly(group, contact.TILES))
     jobs = ((found, number in spread) for number, found in enumerate(candidates))
     examined = _Examined()
-    for done, result in enumerate(_in_order(_look, jobs, workers), 1):
+    for done, result in enumerate(in_order(_look, jobs, workers), 1):
         listener.progress("Checking pictures", done, len(candidates))
         if isinstance(result, ImageError):
             examined.bad.append(Item((result.path,), f"{result.reason}; {result.advice}"))
@@ -155,7 +157,7 @@ def _sheets(checked: Checked, examined: _Examined, workers: int, listener: Liste
     groups = _by_class([s.found for s in examined.seen])
     draw = partial(_draw, checked, examined, marks)
     jobs = ((name, groups[name], marked.get(name, [])) for name in checked.sheets)
-    for done, (name, sheet) in enumerate(zip(checked.sheets, _in_order(draw, jobs, workers), strict=True), 1):
+    for done, (name, sheet) in enumerate(zip(checked.sheets, in_order(draw, jobs, workers), strict=True), 1):
         listener.progress("Drawing sheets", done, len(checked.sheets))
         yield checked.sheets[name], sheet
 
@@ -190,7 +192,7 @@ def _evenly(group: Sequence[int], count: int) -> list[int]:
     return [group[i * len(group) // count] for i in range(count)] if len(group) > count else list(group)
 
 
-def _in_order(work: Callable[[In], Out], jobs: Iterable[In], workers: int) -> Iterator[Out]:
+def in_order(work: Callable[[In], Out], jobs: Iterable[In], workers: int) -> Iterator[Out]:
     """Results in the jobs' order; only a few are under way, or a million pictures would wait in memory."""
     with ThreadPoolExecutor(workers) as pool:  # Pillow, numpy and hashlib work without Python's lock
         waiting: deque[Future[Out]] = deque()

@@ -63,10 +63,17 @@ class Checked:
         }
 
 
-def claim(out: Path, root: Path) -> set[str]:
-    """Make the folder, or take one of an earlier check: its sheets, which are replaced. Nothing else may be there."""
-    inside = root.resolve()
-    if inside.is_dir() and inside in (out.resolve(), *out.resolve().parents):
+def claim(out: Path, folders: Iterable[Path]) -> set[str]:
+    """Make a folder outside the data's `folders`, or take that of an earlier check; nothing else may be in it.
+
+    Returns:
+        The earlier check's sheets, which may be replaced.
+
+    Raises:
+        UsageError: `out` is inside the data, or holds other files.
+        SaveError: it cannot be written.
+    """
+    if {out.resolve(), *out.resolve().parents} & {folder.resolve() for folder in folders}:
         raise UsageError(f"{out} is inside the data, which is never written to; choose another --out")
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; choose another --out")

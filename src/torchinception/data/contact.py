@@ -34,11 +34,14 @@ class Tile(NamedTuple):
 
 
 def thumbnail(picture: Picture) -> bytes:
-    """A picture, RGB uint8 (H, W, 3), as a JPEG that fits into a cell, for many are kept until a sheet is drawn."""
+    """A picture, RGB uint8 (H, W, 3), made to fit into a cell; compressed, for many are kept until a sheet is drawn."""
     image = Image.fromarray(picture)
     image.thumbnail((CELL_PX, CELL_PX), reducing_gap=2.0)
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=92, subsampling=0)
+    if max(image.size) <= CELL_PX // 2:  # enlarged on the sheet, so that each pixel is seen
+        image.save(buffer, "PNG")
+    else:
+        image.save(buffer, "JPEG", quality=92, subsampling=0)
     return buffer.getvalue()
 
 
