@@ -355,6 +355,14 @@ def test_the_command_shows_twenty_of_each_and_counts_the_rest(splits: Path, out:
     assert "… and 5 more" in text
 
 
+def test_of_many_copies_of_a_picture_four_are_shown(splits: Path, out: Path) -> None:
+    for number in range(5):
+        copy("train/cat/001.png", f"train/cat/x{number}.png")(splits)
+    _, text = run(splits, "--out", out)
+    assert text.count("train/cat/x") == 3
+    assert "x2.png and 2 more: the same file" in text
+
+
 def test_a_remark_is_no_failure(splits: Path, out: Path) -> None:
     FAULTS["long picture"][0](splits)
     code, text = run(splits, "--out", out)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torchinception.data.findings import Finding
 
 SHOWN = 20  # classes, and items of each finding; all are in check.json
+TOGETHER = 4  # pictures of an item
 
 data_app = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 
@@ -78,7 +79,9 @@ def _print_finding(finding: "Finding") -> None:
     level = "Error" if finding.error else "Remark"
     out.print(f"\n{level}: {finding.what}: {len(finding.items):,}. {finding.advice}.")
     for item in finding.items[:SHOWN]:
-        out.print(f"  {' and '.join(item.places)}{': ' if item.why else ''}{item.why}")
+        more = len(item.places) - TOGETHER
+        places = [*item.places[:TOGETHER], *([f"{more:,} more"] if more > 0 else [])]
+        out.print(f"  {' and '.join(places)}{': ' if item.why else ''}{item.why}")
     if len(finding.items) > SHOWN:
         out.print(f"  … and {len(finding.items) - SHOWN:,} more")
 

@@ -166,7 +166,8 @@ def _draw(checked: Checked, examined: _Examined, marks: dict[int, str], job: tup
     """Marked pictures come first, then those that were chosen beforehand, evenly over the class."""
     name, group, marked = job
     shown = marked[: contact.TILES // 2]
-    rest = [i for i in group if i in examined.thumbnails and i not in set(shown)]
+    first = set(shown)
+    rest = [i for i in group if i in examined.thumbnails and i not in first]
     shown += _evenly(rest, contact.TILES - len(shown))
     tiles = []
     for position in shown:

@@ -100,7 +100,9 @@ def _classes(seen: Sequence[Seen], classes: Sequence[str], splits: Sequence[str]
     if len(taught) == 1:
         item = Item((*taught,))
         yield Finding("one class", "Only one class", "Training needs two at least: add another", (item,), error=True)
-    few = tuple(Item((name,), f"{n} pictures") for name, n in taught.items() if n < TINY_CLASS)
+    few = tuple(
+        Item((name,), f"{n} pictures" if n > 1 else "1 picture") for name, n in taught.items() if n < TINY_CLASS
+    )
     yield Finding("tiny class", f"Classes of less than {TINY_CLASS} pictures", "Add pictures, if there are more", few)
     if not taught:
         return
@@ -114,9 +116,13 @@ def _classes(seen: Sequence[Seen], classes: Sequence[str], splits: Sequence[str]
 
 def _copies(seen: Sequence[Seen]) -> Iterator[Finding]:
     groups = duplicates.equal([s.pixels for s in seen])
-    labels = [g for g in groups if len({seen[i].found.name for i in g}) > 1]
-    leaks = [g for g in groups if len({seen[i].found.split for i in g}) > 1]
-    twice = [g for g in groups if g not in labels and g not in leaks]
+    labels, leaks, twice = [], [], []
+    for group in groups:
+        classes = len({seen[i].found.name for i in group})
+        splits = len({seen[i].found.split for i in group})
+        labels += [group] if classes > 1 else []
+        leaks += [group] if splits > 1 else []
+        twice += [group] if classes == splits == 1 else []
     for kind, what, advice, some in (
         ("two classes", "The same picture in several classes", "Keep it where it belongs", labels),
         ("two splits", "The same picture in several splits", "It would be known by heart: keep it in one split", leaks),
