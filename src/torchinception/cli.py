@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from torchinception.cli_data import data_app
 from torchinception.cli_recipes import recipes_app
 from torchinception.cli_train import train
 from torchinception.cli_weights import convert, list_weights
@@ -161,6 +162,9 @@ def claims(as_json: Json = False) -> None:
 app.add_typer(
     recipes_app, name="recipes", epilog="Examples: inception recipes   ·   inception recipes show inception-v3-2015"
 )
+
+
+app.add_typer(data_app, name="data", epilog="Example: inception data check flowers/")
 
 
 app.command(
