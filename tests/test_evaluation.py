@@ -70,7 +70,7 @@ def test_every_figure_equals_a_count_by_hand(levels: Path) -> None:
         if named != truth:
             wrong.append((exponentials[ranking[0]] / sum(exponentials), f"{level:02}.png", named))
     rounding = 1e-6  # sums of 30 float32
-    assert (found.pictures, found.classes, found.split) == (30, MODEL_CLASSES, "all")
+    assert (found.pictures, found.crops, found.classes, found.split) == (30, 1, MODEL_CLASSES, "all")
     assert found.top1 == pytest.approx(right / 30, rel=rounding)
     assert found.top5 == pytest.approx(among_five / 30, rel=rounding)
     assert found.loss == pytest.approx(loss / 30, rel=rounding)
@@ -191,7 +191,7 @@ def test_ten_crops_equal_a_plain_loop(sample: Path) -> None:
         wrong += [(float(average.max()), each.path)] if int(average.argmax()) != each.label else []
     wrong = sorted(wrong, reverse=True)[:24]
     rounding = 1e-5  # of float32 through a network, in batches of other sizes
-    assert (found.pictures, found.top1) == (len(samples), right / len(samples))
+    assert (found.pictures, found.crops, found.top1) == (len(samples), 10, right / len(samples))
     assert found.loss == pytest.approx(loss / len(samples), rel=rounding)
     assert [m.probabilities[0] for m in found.mistakes] == pytest.approx([p for p, _ in wrong], rel=rounding)
     assert found.loss != measure(model, folder, samples, "test").loss

@@ -4,9 +4,9 @@ import math
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -34,7 +34,7 @@ class Model(Protocol):
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrongly named picture: its class, the likeliest three, and their probabilities."""
+    """A wrongly named picture as it was scanned, its class, the likeliest three, and their probabilities."""
 
     sample: Sample
     truth: str
@@ -52,6 +52,7 @@ class Evaluation:
     split: str
     classes: tuple[str, ...]
     pictures: int
+    crops: int  # of each
     top1: float
     top5: float
     loss: float
@@ -111,34 +112,54 @@ def measure(
     """`evaluate` on given samples of a scanned folder."""
     count = _check(model, batch, workers, crops)
     position = match_classes((folder.classes[s.label] for s in samples), model.classes, model.names)
-    relabelled = [replace(s, label=position[folder.classes[s.label]]) for s in samples]
-    loader = ResumableLoader(Crops(relabelled, model.preprocess, count), max(1, batch // count), workers, train=False)
-    outputs, done, start = [], 0, time.perf_counter()
-    for pictures, _ in loader:  # uint8 (N, crops, 3, size, size)
-        answers = torch.cat([model.logits(part) for part in pictures.flatten(0, 1).split(batch)])
-        outputs.append(_average(answers.reshape(len(pictures), count, -1)))
+    of = torch.tensor([position.get(name, -1) for name in folder.classes])  # of no picture: -1
+    loader = ResumableLoader(Crops(samples, model.preprocess, count), max(1, batch // count), workers, train=False)
+    parts, done, start = [], 0, time.perf_counter()
+    for pictures, found in loader:  # uint8 (N, crops, 3, size, size)
+        logits = torch.cat([model.logits(part) for part in pictures.flatten(0, 1).split(batch)])
+        parts.append(_look(_average(logits.reshape(len(pictures), count, -1)), of[found]))
         done += len(pictures)
         rate = done / (time.perf_counter() - start)
         (listener or Listener()).progress(f"Evaluating {split}", done, len(samples), images_per_second=rate)
     seconds = time.perf_counter() - start
-    logits, labels = torch.cat(outputs), torch.tensor([s.label for s in relabelled])
-    called, guesses = readable(model.classes, model.names), logits.argmax(1)
-    confusion = _confusion(labels, guesses, called)
-    # by hand: torchmetrics' top-k makes N x classes integers, 1 GB for ImageNet's 50,000 pictures
-    among_five = logits.topk(min(5, len(called))).indices == labels[:, None]
+    answers = _Answers(*map(torch.cat, zip(*parts, strict=True)))
+    called = readable(model.classes, model.names)
+    confusion = _confusion(answers, called)
     return Evaluation(
         split=split,
         classes=model.classes,
         pictures=len(samples),
-        top1=int((guesses == labels).sum()) / len(samples),
-        top5=int(among_five.any(1).sum()) / len(samples),
-        loss=float(torch.nn.functional.cross_entropy(logits, labels)),
+        crops=count,
+        top1=int((answers.guess == answers.truth).sum()) / len(samples),
+        top5=int(answers.among_five.sum()) / len(samples),
+        loss=float(answers.loss.mean()),
         per_class={name: named.get(name, 0) / sum(named.values()) for name, named in confusion.items()},
         confusion=confusion,
         seconds=seconds,
         images_per_second=len(samples) / seconds,
-        mistakes=_worst(logits, relabelled, called),
+        mistakes=_worst(answers, samples, called),
     )
+
+
+class _Answers(NamedTuple):
+    """What is kept of each picture's logits, of which a million times a thousand would fill the memory."""
+
+    truth: Tensor  # (N,), positions of classes in the model
+    guess: Tensor  # (N,)
+    likeliest: Tensor  # (N, 3), or as many as there are
+    probabilities: Tensor  # (N, 3), theirs
+    among_five: Tensor  # bool (N,)
+    loss: Tensor  # (N,)
+
+
+def _look(logits: Tensor, truth: Tensor) -> _Answers:
+    """Logits (N, classes) and positions (N,)."""
+    classes = logits.shape[1]
+    probabilities, likeliest = logits.softmax(1).topk(min(3, classes))
+    # by hand: torchmetrics' top-k makes N x classes integers
+    among_five = (logits.topk(min(5, classes)).indices == truth[:, None]).any(1)
+    loss = torch.nn.functional.cross_entropy(logits, truth, reduction="none")
+    return _Answers(truth, logits.argmax(1), likeliest, probabilities, among_five, loss)
 
 
 def _check(model: Model, batch: int, workers: int, crops: int) -> Count:
@@ -153,24 +174,24 @@ def _average(logits: Tensor) -> Tensor:
     return logits[:, 0] if crops == 1 else logits.log_softmax(2).logsumexp(1) - math.log(crops)
 
 
-def _confusion(labels: Tensor, guesses: Tensor, called: Sequence[str]) -> dict[str, dict[str, int]]:
+def _confusion(answers: _Answers, called: Sequence[str]) -> dict[str, dict[str, int]]:
     """What occurs, in the order of the classes: of many classes most pairs never do."""
+    pairs = Counter(zip(answers.truth.tolist(), answers.guess.tolist(), strict=True))
     found: dict[str, dict[str, int]] = {}
-    for (truth, guess), count in sorted(Counter(zip(labels.tolist(), guesses.tolist(), strict=True)).items()):
+    for (truth, guess), count in sorted(pairs.items()):
         found.setdefault(called[truth], {})[called[guess]] = count
     return found
 
 
-def _worst(logits: Tensor, samples: Sequence[Sample], classes: tuple[str, ...], most: int = 24) -> tuple[Mistake, ...]:
-    best = logits.softmax(1).topk(min(3, len(classes)))
-    wrong = [i for i, s in enumerate(samples) if int(best.indices[i, 0]) != s.label]
-    wrong.sort(key=lambda i: float(best.values[i, 0]), reverse=True)
+def _worst(answers: _Answers, samples: Sequence[Sample], called: Sequence[str], most: int = 24) -> tuple[Mistake, ...]:
+    wrong: list[int] = (answers.guess != answers.truth).nonzero().flatten().tolist()
+    wrong.sort(key=lambda i: float(answers.probabilities[i, 0]), reverse=True)
     return tuple(
         Mistake(
             samples[i],
-            classes[samples[i].label],
-            tuple(classes[j] for j in best.indices[i].tolist()),
-            tuple(best.values[i].tolist()),
+            called[int(answers.truth[i])],
+            tuple(called[j] for j in answers.likeliest[i].tolist()),
+            tuple(answers.probabilities[i].tolist()),
         )
         for i in wrong[:most]
     )
