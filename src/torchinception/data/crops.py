@@ -5,6 +5,7 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from torchinception.data.folder import Sample
@@ -70,42 +71,23 @@ def crops(look: Preprocess, picture: Picture, count: Count) -> Tensor:
     known = check_crops(look, count)
     if known == 1:
         return look.cut(picture)[None]
-    if look.resize == "stretch":
-        return _with_mirrors(_stretched(look, picture))
     if known == 144:
         return _with_mirrors([crop for scale in SCALES for crop in _at_scale(look, picture, scale)])
+    if look.resize == "stretch":
+        height, width = (length - 2 * int((length - length * look.crop) / 2) for length in picture.shape[:2])
+        return _with_mirrors([_fill(look, box) for box in _five(picture, height, width)])
     resized = _resize_shorter(look, picture, round(look.size / look.crop))
-    return _stack([*_five(resized, look.size, look.size), *_five(resized[:, ::-1], look.size, look.size)])
+    five, mirrored = (_five(whole, look.size, look.size) for whole in (resized, resized[:, ::-1]))
+    return torch.stack([_fill(look, crop) for crop in (*five, *mirrored)])
 
 
-def _stretched(look: Preprocess, picture: Picture) -> list[Picture]:
-    height, width = (length - 2 * int((length - length * look.crop) / 2) for length in picture.shape[:2])
-    boxes = _five(picture, height, width)
-    return [_resize(box, look.size, look.size, look.interpolation) for box in boxes]
-
-
-def _at_scale(look: Preprocess, picture: Picture, scale: float) -> list[Picture]:
+def _at_scale(look: Preprocess, picture: Picture, scale: float) -> list[Tensor]:
     side = round(look.size * scale)
     resized = _resize_shorter(look, picture, side)
     down, along = (length - side for length in resized.shape[:2])  # one of them is 0
-    squares = [resized[top : top + side, left : left + side] for top, left in _thirds(down, along)]
-    return [
-        crop
-        for square in squares
-        for crop in (*_five(square, look.size, look.size), _resize(square, look.size, look.size, look.interpolation))
-    ]
-
-
-def _thirds(down: int, along: int) -> list[tuple[int, int]]:
-    return [(0, 0), (round(down / 2), round(along / 2)), (down, along)]
-
-
-def _resize_shorter(look: Preprocess, picture: Picture, to: int) -> Picture:
-    side = min(picture.shape[:2])
-    top, left = (max(0, (length - 4 * side) // 2) for length in picture.shape[:2])
-    picture = picture[top : top + 4 * side, left : left + 4 * side]  # a long strip would take all memory
-    height, width = (int(to * length / side) for length in picture.shape[:2])
-    return _resize(picture, height, width, look.interpolation)
+    places = [(0, 0), (round(down / 2), round(along / 2)), (down, along)]
+    squares = [resized[top : top + side, left : left + side] for top, left in places]
+    return [_fill(look, crop) for square in squares for crop in (*_five(square, look.size, look.size), square)]
 
 
 def _five(picture: Picture, height: int, width: int) -> list[Picture]:
@@ -115,10 +97,24 @@ def _five(picture: Picture, height: int, width: int) -> list[Picture]:
     return [picture[top : top + height, left : left + width] for top, left in places]
 
 
-def _with_mirrors(found: list[Picture]) -> Tensor:
-    plain = _stack(found)
+def _fill(look: Preprocess, box: Picture) -> Tensor:
+    """RGB uint8 (H, W, 3) -> uint8 (3, size, size): all of it, stretched if it has to be."""
+    whole = Preprocess(size=look.size, resize="stretch", crop=1, interpolation=look.interpolation)
+    return whole.cut(np.ascontiguousarray(box))
+
+
+def _resize_shorter(look: Preprocess, picture: Picture, to: int) -> Picture:
+    side = min(picture.shape[:2])
+    top, left = (max(0, (length - 4 * side) // 2) for length in picture.shape[:2])
+    picture = picture[top : top + 4 * side, left : left + 4 * side]  # a long strip would take all memory
+    height, width = (int(to * length / side) for length in picture.shape[:2])
+    if look.interpolation == "bilinear" or look.interpolation == "bicubic":
+        return np.asarray(
+            Image.fromarray(picture).resize((width, height), Image.Resampling[look.interpolation.upper()])
+        )
+    return _resize(picture, height, width, look.interpolation)
+
+
+def _with_mirrors(found: list[Tensor]) -> Tensor:
+    plain = torch.stack(found)
     return torch.cat([plain, plain.flip(3)])
-
-
-def _stack(found: list[Picture]) -> Tensor:
-    return torch.from_numpy(np.stack(found).transpose(0, 3, 1, 2).copy())
