@@ -211,7 +211,6 @@ def test_a_label_means_the_class_of_its_id_or_else_the_only_one_of_its_name(hold
     holds(single_labels)
 
 
-@pytest.mark.xfail(strict=True, reason="two labels of one class, its id and its name, are still merged without a word")
 def test_a_class_map_is_one_to_one_or_an_error(holds: Property) -> None:
     @given(vocabulary=VOCABULARY, data=st.data())
     def class_maps(vocabulary: list[tuple[str, str]], data: st.DataObject) -> None:
