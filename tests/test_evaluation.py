@@ -9,10 +9,11 @@ import torch
 from data_fixtures import encode, listing, tiny_classifier, write_classes
 from torch import Tensor
 
+from torchinception.data.crops import crops
 from torchinception.data.folder import scan
 from torchinception.data.transforms import Preprocess
 from torchinception.errors import DataError, UsageError
-from torchinception.evaluation import Evaluation, evaluate
+from torchinception.evaluation import Evaluation, evaluate, measure
 
 MODEL_CLASSES = tuple("gbdfaecz")  # neither sorted nor all in the folder
 UNCHANGED = Preprocess(size=4, crop=1)
@@ -54,13 +55,13 @@ def test_every_figure_equals_a_count_by_hand(levels: Path) -> None:
     truths = [name for name, count in COUNTS.items() for _ in range(count)]
     right, among_five, loss = 0, 0, 0.0
     right_of = dict.fromkeys(COUNTS, 0)
-    confusion = [[0] * len(MODEL_CLASSES) for _ in MODEL_CLASSES]
+    confusion: dict[str, dict[str, int]] = {name: {} for name in COUNTS}
     wrong = []
     for level, truth in enumerate(truths):
         row = [float(value) for value in TABLE[level]]
         ranking = sorted(range(len(row)), key=lambda i: -row[i])
         named = MODEL_CLASSES[ranking[0]]
-        confusion[MODEL_CLASSES.index(truth)][ranking[0]] += 1
+        confusion[truth][named] = confusion[truth].get(named, 0) + 1
         right += named == truth
         right_of[truth] += named == truth
         among_five += truth in [MODEL_CLASSES[i] for i in ranking[:5]]
@@ -69,12 +70,12 @@ def test_every_figure_equals_a_count_by_hand(levels: Path) -> None:
         if named != truth:
             wrong.append((exponentials[ranking[0]] / sum(exponentials), f"{level:02}.png", named))
     rounding = 1e-6  # sums of 30 float32
-    assert (found.pictures, found.classes, found.split) == (30, MODEL_CLASSES, "all")
+    assert (found.pictures, found.crops, found.classes, found.split) == (30, 1, MODEL_CLASSES, "all")
     assert found.top1 == pytest.approx(right / 30, rel=rounding)
     assert found.top5 == pytest.approx(among_five / 30, rel=rounding)
     assert found.loss == pytest.approx(loss / 30, rel=rounding)
     assert found.per_class == pytest.approx({name: right_of[name] / COUNTS[name] for name in COUNTS}, rel=rounding)
-    assert [list(row) for row in found.confusion] == confusion
+    assert found.confusion == confusion
     wrong = sorted(wrong, reverse=True)[:24]
     assert [(m.sample.path.name, m.guesses[0]) for m in found.mistakes] == [(name, named) for _, name, named in wrong]
     assert [m.probabilities[0] for m in found.mistakes] == pytest.approx([p for p, *_ in wrong], rel=rounding)
@@ -106,7 +107,22 @@ def test_a_folder_may_have_fewer_classes_than_the_model(levels: Path) -> None:
     for name in "acdef":
         shutil.rmtree(levels / name)
     found = evaluate(Fake(), levels)
-    assert (found.pictures, sorted(found.per_class), len(found.confusion)) == (6, ["b", "g"], 8)
+    assert (found.pictures, sorted(found.per_class), sorted(found.confusion)) == (6, ["b", "g"], ["b", "g"])
+
+
+def test_classes_stand_in_the_order_of_the_model(levels: Path) -> None:
+    found = evaluate(Fake(), levels)
+    rows = [found.per_class, found.confusion, *found.confusion.values()]
+    assert all(list(row) == sorted(row, key=MODEL_CLASSES.index) for row in rows)
+    assert max(len(row) for row in rows) > 2
+
+
+def test_of_a_thousand_classes_those_that_occur_are_told(levels: Path) -> None:
+    few, many = evaluate(Fake(), levels), Fake((*MODEL_CLASSES, *map(str, range(1000))))
+    many.logits = lambda batch: torch.nn.functional.pad(Fake().logits(batch), (0, 1000), value=-99.0)  # type: ignore[method-assign]
+    found = evaluate(many, levels)
+    assert (found.top1, found.top5, found.confusion) == (few.top1, few.top5, few.confusion)
+    assert sum(len(row) for row in found.confusion.values()) <= found.pictures  # and not the square of the classes
 
 
 def test_fewer_than_five_classes_are_always_among_the_first_five(levels: Path) -> None:
@@ -159,16 +175,62 @@ def test_of_the_folder_it_was_trained_on_only_the_held_out_pictures_count(levels
     assert evaluate(model, levels.parent / place).split == "all"
 
 
+def test_ten_crops_equal_a_plain_loop(sample: Path) -> None:
+    model = tiny_classifier(*sorted(path.name for path in (sample / "test").iterdir()), size=24)
+    folder = scan(sample)
+    samples = folder.splits["test"][::40]
+    found = measure(model, folder, samples, "test", batch=7, crops=10)
+    right, loss, wrong = 0, 0.0, []
+    for each in samples:
+        ten = torch.stack(
+            [model.logits(crop[None])[0].softmax(0) for crop in crops(model.preprocess, each.picture(), 10)]
+        )
+        average = ten.mean(0)
+        right += int(average.argmax()) == each.label
+        loss -= math.log(average[each.label])
+        wrong += [(float(average.max()), each.path)] if int(average.argmax()) != each.label else []
+    wrong = sorted(wrong, reverse=True)[:24]
+    rounding = 1e-5  # of float32 through a network, in batches of other sizes
+    assert (found.pictures, found.crops, found.top1) == (len(samples), 10, right / len(samples))
+    assert found.loss == pytest.approx(loss / len(samples), rel=rounding)
+    assert [m.probabilities[0] for m in found.mistakes] == pytest.approx([p for p, _ in wrong], rel=rounding)
+    assert found.loss != measure(model, folder, samples, "test").loss
+
+
+@pytest.mark.parametrize("count", [10, 144])
+@pytest.mark.parametrize("scale", [1, 100])  # at 100 many a probability is 0 in float32, and its logarithm must not be
+def test_crops_that_look_alike_change_nothing(levels: Path, count: int, scale: float) -> None:
+    model = Fake()
+    model.logits = lambda batch: scale * Fake().logits(batch)  # type: ignore[method-assign]
+    one, many = evaluate(model, levels), evaluate(model, levels, crops=count)
+    assert (many.top1, many.top5, many.per_class, many.confusion) == (one.top1, one.top5, one.per_class, one.confusion)
+    assert many.loss == pytest.approx(one.loss, rel=1e-5)  # rounding of float32
+
+
+@pytest.mark.parametrize(("batch", "count"), [(1, 1), (32, 1), (1, 10), (7, 10), (32, 10), (32, 144), (500, 144)])
+def test_the_network_is_given_a_batch_at_most(levels: Path, batch: int, count: int) -> None:
+    model, given = Fake(), []
+    model.logits = lambda inputs: given.append(len(inputs)) or Fake().logits(inputs)  # type: ignore[method-assign,func-returns-value]
+    assert figures(evaluate(model, levels, batch=batch, crops=count))[:2] == figures(evaluate(Fake(), levels))[:2]
+    assert (max(given) <= batch, sum(given)) == (True, 30 * count)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_neither_batches_nor_workers_change_a_figure_of_crops(levels: Path, workers: int) -> None:
+    expected = evaluate(Fake(), levels, batch=1000, crops=10)
+    assert figures(evaluate(Fake(), levels, batch=27, workers=workers, crops=10)) == figures(expected)
+
+
 def test_evaluating_changes_nothing_in_the_folder(levels: Path) -> None:
     before = listing(levels)
     assert evaluate(Fake(), levels).pictures == 30
     assert listing(levels) == before
 
 
-@pytest.mark.parametrize("options", [dict(batch=0), dict(workers=-1)])
-def test_impossible_numbers_are_a_usage_error(levels: Path, options: dict[str, int]) -> None:
-    with pytest.raises(UsageError, match="at least"):
-        evaluate(Fake(), levels, **options)  # type: ignore[arg-type]
+@pytest.mark.parametrize("options", [dict(batch=0), dict(workers=-1), dict(crops=0), dict(crops=2)])
+def test_impossible_numbers_are_a_usage_error_before_any_picture_is_read(options: dict[str, int]) -> None:
+    with pytest.raises(UsageError, match=r"at least 1|1, 10 or 144"):
+        evaluate(Fake(), "nowhere", **options)  # type: ignore[arg-type]
 
 
 def test_pictures_of_one_class_alone_can_be_evaluated(levels: Path) -> None:

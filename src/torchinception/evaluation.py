@@ -1,18 +1,20 @@
 """How good a classifier is: every picture counted once, classes matched by name."""
 
+import math
 import time
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import multiclass_accuracy, multiclass_confusion_matrix
 
+from torchinception.data.crops import Count, Crops, check_crops
 from torchinception.data.folder import Folder, Sample, scan
 from torchinception.data.labels import match_classes, readable
-from torchinception.data.module import Pictures, ResumableLoader
+from torchinception.data.module import ResumableLoader
 from torchinception.data.transforms import Preprocess
 from torchinception.errors import UsageError
 from torchinception.progress import Listener
@@ -32,7 +34,7 @@ class Model(Protocol):
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrongly named picture: its class, the likeliest three, and their probabilities."""
+    """A wrongly named picture as it was scanned, its class, the likeliest three, and their probabilities."""
 
     sample: Sample
     truth: str
@@ -42,36 +44,57 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Fractions are of `pictures`; `confusion[i][j]` counts pictures of class i named j."""
+    """Fractions are of `pictures`; `confusion["cat"]["dog"]` counts cats named dog, and what never occurs is left out.
+
+    `classes` are the model's; in `per_class`, `confusion` and `mistakes` they go by what people call them.
+    """
 
     split: str
     classes: tuple[str, ...]
     pictures: int
+    crops: int  # of each
     top1: float
     top5: float
     loss: float
     per_class: dict[str, float]
-    confusion: tuple[tuple[int, ...], ...]
+    confusion: dict[str, dict[str, int]]
     seconds: float
     images_per_second: float
     mistakes: tuple[Mistake, ...]
 
 
 def evaluate(
-    model: Model, data: str | Path, *, batch: int = 32, workers: int = 0, listener: Listener | None = None
+    model: Model,
+    data: str | Path,
+    *,
+    batch: int = 32,
+    workers: int = 0,
+    crops: int = 1,
+    listener: Listener | None = None,
 ) -> Evaluation:
     """Evaluate on a folder, or what else `scan` takes: its `test` pictures if it has such, else `val`, else all.
 
     The folder that the model was trained on is recognized by content; without a `val` or `test` of
     its own, only the pictures that training held out are counted.
 
+    Args:
+        model: what to evaluate.
+        data: where the pictures are.
+        batch: how many pictures or crops the network is given at a time, at most.
+        workers: processes that read pictures; results do not depend on it.
+        crops: 1, or 10 or 144 crops of each picture (`data.crops.crops`), whose probabilities are averaged; the loss
+            is the cross-entropy of the average.
+        listener: hears of progress.
+
     Raises:
         DataError: unusable pictures, or a class that the model does not know.
+        UsageError: numbers that cannot be.
     """
+    _check(model, batch, workers, crops)
     folder = scan(data, listener)
     splits = folder.for_training() if folder.fingerprint == model.trained_on else folder.splits
     split = next(name for name in ("test", "val", "all", "train") if splits.get(name))
-    return measure(model, folder, splits[split], split, batch=batch, workers=workers, listener=listener)
+    return measure(model, folder, splits[split], split, batch=batch, workers=workers, crops=crops, listener=listener)
 
 
 @torch.inference_mode()
@@ -83,52 +106,92 @@ def measure(
     *,
     batch: int = 32,
     workers: int = 0,
+    crops: int = 1,
     listener: Listener | None = None,
 ) -> Evaluation:
     """`evaluate` on given samples of a scanned folder."""
+    count = _check(model, batch, workers, crops)
     position = match_classes((folder.classes[s.label] for s in samples), model.classes, model.names)
-    if batch < 1 or workers < 0:
-        raise UsageError(f"batch must be at least 1 and workers at least 0, not {batch} and {workers}")
-    relabelled = [replace(s, label=position[folder.classes[s.label]]) for s in samples]
-    loader = ResumableLoader(Pictures(relabelled, model.preprocess, None, 0), batch, workers, train=False)
-    outputs, start = [], time.perf_counter()
-    for pictures, _ in loader:
-        outputs.append(model.logits(pictures))
-        done = min(len(outputs) * batch, len(samples))
+    of = torch.tensor([position.get(name, -1) for name in folder.classes])  # of no picture: -1
+    loader = ResumableLoader(Crops(samples, model.preprocess, count), max(1, batch // count), workers, train=False)
+    parts, done, start = [], 0, time.perf_counter()
+    for pictures, found in loader:  # uint8 (N, crops, 3, size, size)
+        logits = torch.cat([model.logits(part) for part in pictures.flatten(0, 1).split(batch)])
+        parts.append(_look(_average(logits.reshape(len(pictures), count, -1)), of[found]))
+        done += len(pictures)
         rate = done / (time.perf_counter() - start)
         (listener or Listener()).progress(f"Evaluating {split}", done, len(samples), images_per_second=rate)
     seconds = time.perf_counter() - start
-    logits, labels = torch.cat(outputs), torch.tensor([s.label for s in relabelled])
-    count = len(model.classes)
-    confusion = multiclass_confusion_matrix(logits, labels, count)
-    seen, called = confusion.sum(1), readable(model.classes, model.names)
-    recall = confusion.diagonal() / seen.clamp(min=1)
-    top5 = multiclass_accuracy(logits, labels, count, average="micro", top_k=min(5, count))
+    answers = _Answers(*map(torch.cat, zip(*parts, strict=True)))
+    called = readable(model.classes, model.names)
+    confusion = _confusion(answers, called)
     return Evaluation(
         split=split,
         classes=model.classes,
         pictures=len(samples),
-        top1=float(multiclass_accuracy(logits, labels, count, average="micro")),
-        top5=float(top5),
-        loss=float(torch.nn.functional.cross_entropy(logits, labels)),
-        per_class={name: float(recall[i]) for i, name in enumerate(called) if seen[i]},
-        confusion=tuple(map(tuple, confusion.tolist())),
+        crops=count,
+        top1=int((answers.guess == answers.truth).sum()) / len(samples),
+        top5=int(answers.among_five.sum()) / len(samples),
+        loss=float(answers.loss.mean()),
+        per_class={name: named.get(name, 0) / sum(named.values()) for name, named in confusion.items()},
+        confusion=confusion,
         seconds=seconds,
         images_per_second=len(samples) / seconds,
-        mistakes=_worst(logits, relabelled, called),
+        mistakes=_worst(answers, samples, called),
     )
 
 
-def _worst(logits: Tensor, samples: Sequence[Sample], classes: tuple[str, ...], most: int = 24) -> tuple[Mistake, ...]:
-    best = logits.softmax(1).topk(min(3, len(classes)))
-    wrong = [i for i, s in enumerate(samples) if int(best.indices[i, 0]) != s.label]
-    wrong.sort(key=lambda i: float(best.values[i, 0]), reverse=True)
+class _Answers(NamedTuple):
+    """What is kept of each picture's logits, of which a million times a thousand would fill the memory."""
+
+    truth: Tensor  # (N,), positions of classes in the model
+    guess: Tensor  # (N,)
+    likeliest: Tensor  # (N, 3), or as many as there are
+    probabilities: Tensor  # (N, 3), theirs
+    among_five: Tensor  # bool (N,)
+    loss: Tensor  # (N,)
+
+
+def _look(logits: Tensor, truth: Tensor) -> _Answers:
+    """Logits (N, classes) and positions (N,)."""
+    classes = logits.shape[1]
+    probabilities, likeliest = logits.softmax(1).topk(min(3, classes))
+    # by hand: torchmetrics' top-k makes N x classes integers
+    among_five = (logits.topk(min(5, classes)).indices == truth[:, None]).any(1)
+    loss = torch.nn.functional.cross_entropy(logits, truth, reduction="none")
+    return _Answers(truth, logits.argmax(1), likeliest, probabilities, among_five, loss)
+
+
+def _check(model: Model, batch: int, workers: int, crops: int) -> Count:
+    if batch < 1 or workers < 0:
+        raise UsageError(f"batch must be at least 1 and workers at least 0, not {batch} and {workers}")
+    return check_crops(model.preprocess, crops)
+
+
+def _average(logits: Tensor) -> Tensor:
+    """(N, crops, classes) -> (N, classes): logits of the averaged probabilities; of one crop its own."""
+    crops = logits.shape[1]
+    return logits[:, 0] if crops == 1 else logits.log_softmax(2).logsumexp(1) - math.log(crops)
+
+
+def _confusion(answers: _Answers, called: Sequence[str]) -> dict[str, dict[str, int]]:
+    """What occurs, in the order of the classes: of many classes most pairs never do."""
+    pairs = Counter(zip(answers.truth.tolist(), answers.guess.tolist(), strict=True))
+    found: dict[str, dict[str, int]] = {}
+    for (truth, guess), count in sorted(pairs.items()):
+        found.setdefault(called[truth], {})[called[guess]] = count
+    return found
+
+
+def _worst(answers: _Answers, samples: Sequence[Sample], called: Sequence[str], most: int = 24) -> tuple[Mistake, ...]:
+    wrong: list[int] = (answers.guess != answers.truth).nonzero().flatten().tolist()
+    wrong.sort(key=lambda i: float(answers.probabilities[i, 0]), reverse=True)
     return tuple(
         Mistake(
             samples[i],
-            classes[samples[i].label],
-            tuple(classes[j] for j in best.indices[i].tolist()),
-            tuple(best.values[i].tolist()),
+            called[int(answers.truth[i])],
+            tuple(called[j] for j in answers.likeliest[i].tolist()),
+            tuple(answers.probabilities[i].tolist()),
         )
         for i in wrong[:most]
     )

@@ -210,7 +210,8 @@ class ResumableLoader(DataLoader[tuple[Tensor, int]]):
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Begin the next iteration there."""
-        self._skip, self.sampler.epoch = state["done"], state["epoch"]
+        self._done = self._skip = state["done"]  # also if its state is asked for before that
+        self.sampler.epoch = state["epoch"]
 
 
 def _balance(labels: list[int]) -> Tensor:

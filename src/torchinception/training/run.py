@@ -15,6 +15,7 @@ import torch
 
 from torchinception.classifier import Classifier, load
 from torchinception.data.folder import Folder, Sample, name_of, scan
+from torchinception.data.labels import readable
 from torchinception.devices import resolve_device
 from torchinception.errors import MissingInputError, SaveError, UsageError
 from torchinception.evaluation import measure
@@ -229,6 +230,7 @@ def _finish(job: Job, model: Classifier, recorder: Recorder) -> None:
     )
     model.spec = model.spec.model_copy(update=dict(metrics=metrics))
     model.save(job.out / "model.safetensors")
+    called = readable(model.classes, model.names)
     write_report(
         job.out / "report.html",
         title=f"{recipe.network} on {job.folder.root.resolve().name}",
@@ -238,8 +240,8 @@ def _finish(job: Job, model: Classifier, recorder: Recorder) -> None:
             "Made with": {**model.spec.versions, "data": job.folder.root, "fingerprint": job.folder.fingerprint},
         },
         history=recorder.rows,
-        per_class={name: last.per_class.get(name) for name in last.classes},
-        confusion=last.confusion,
+        per_class={name: last.per_class.get(name) for name in called},
+        confusion=[[last.confusion.get(truth, {}).get(guess, 0) for guess in called] for truth in called],
         split=last.split,
         mistakes=[
             (m.sample.picture(), m.truth, list(zip(m.guesses, m.probabilities, strict=True))) for m in last.mistakes
