@@ -183,6 +183,7 @@ def evaluate(
     model: Model,
     data: Annotated[Path, typer.Argument(help="Folder of class folders; its test/ or val/ is used if it has such.")],
     batch: Batch = 32,
+    crops: Annotated[int, typer.Option(help="Crops of each picture, averaged: 1, 10 or GoogLeNet's 144.")] = 1,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read pictures.")] = 0,
     device: Device = "auto",
     as_json: Json = False,
@@ -193,14 +194,14 @@ def evaluate(
     from torchinception.evaluation import evaluate
 
     with Screen() as screen:
-        found = evaluate(
-            load(model, resolve_device(device), listener=screen), data, batch=batch, workers=workers, listener=screen
-        )
+        loaded = load(model, resolve_device(device), listener=screen)
+        found = evaluate(loaded, data, batch=batch, crops=crops, workers=workers, listener=screen)
     if as_json:
-        typer.echo(json.dumps(asdict(found), default=str))  # rich takes minutes for a thousand classes
+        typer.echo(json.dumps(asdict(found), default=str))
         return
     rows = ((name, f"{fraction:.1%}") for name, fraction in found.per_class.items())
-    print_table(f"{data}, {found.split} pictures: {found.pictures}", ("class", "named rightly"), rows)
+    several = f", {crops} crops each" if crops > 1 else ""
+    print_table(f"{data}, {found.split} pictures: {found.pictures}{several}", ("class", "named rightly"), rows)
     out.print(
         f"\ntop-1 {found.top1:.2%}, top-5 {found.top5:.2%}, loss {found.loss:.4f}, "
         f"{found.images_per_second:.0f} images/s"
