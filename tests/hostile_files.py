@@ -1,0 +1,305 @@
+"""Pictures of every format and kind, whole and harmed; number N of the harmed is the same every time."""
+
+import random
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from data_fixtures import encode, noise
+from PIL import Image
+
+SMALL = Image.fromarray(noise(0, 20, 24))
+SMOOTH = Image.fromarray(noise(1, 4, 5)).resize((48, 40), Image.Resampling.BICUBIC)
+EXIF = Image.Exif()
+EXIF.update({0x010E: "garden", 0x0112: 6, 0x8769: {0x9286: b"in June"}})  # description, orientation, comment
+PNG_START = b"\x89PNG\r\n\x1a\n"
+
+
+def frames(kind: str, **options: Any) -> bytes:
+    """Three pictures in one file."""
+    return encode(SMALL.copy(), kind, save_all=True, append_images=[SMALL.rotate(180), SMALL.rotate(90)], **options)
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png(
+    width: int, height: int, depth: int, colours: int, rows: Iterable[bytes], *extra: bytes, interlaced: bool = False
+) -> bytes:
+    """A PNG of `rows`, each as the format stores it, with `extra` chunks before the pixels."""
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colours, 0, 0, interlaced))
+    pixels = chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows)))
+    return PNG_START + head + b"".join(extra) + pixels + chunk(b"IEND", b"")
+
+
+def sixteen_bits(channels: int, colours: int, *extra: bytes) -> bytes:
+    values = np.random.default_rng(channels).integers(0, 65536, (20, 24 * channels)).astype(">u2")
+    return png(24, 20, 16, colours, [row.tobytes() for row in values], *extra)
+
+
+def interlaced_png() -> bytes:
+    """By Adam7: seven ever finer pictures."""
+    picture = np.asarray(SMALL)
+    starts = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
+    passes = [picture[top::down, left::across] for top, left, down, across in starts]
+    return png(24, 20, 8, 2, [row.tobytes() for part in passes for row in part], interlaced=True)
+
+
+def jpeg_with(content: bytes, *segments: tuple[int, bytes]) -> bytes:
+    """A JPEG with further segments at its beginning, each a marker and a body."""
+    parts = [struct.pack(">BBH", 255, marker, 2 + len(body)) + body for marker, body in segments]
+    return content[:2] + b"".join(parts) + content[2:]
+
+
+def ycck(planes: np.ndarray) -> bytes:
+    """A JPEG whose four channels are stored as they are and said to be Y, Cb, Cr and K."""
+    content = encode(Image.fromarray(255 - planes, "CMYK"), "JPEG", quality=100, subsampling=0)
+    at = content.index(b"Adobe") + 11
+    return content[:at] + b"\2" + content[at + 1 :]
+
+
+def run_length_bmp(width: int, height: int, packed: bytes) -> bytes:
+    offset = 54 + 1024
+    head = struct.pack("<IHHI", offset + len(packed), 0, 0, offset)
+    info = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(packed), 0, 0, 256, 0)
+    return b"BM" + head + info + bytes(range(256)) * 4 + packed
+
+
+def webp_with_size(width: int, height: int) -> bytes:
+    """An extended WebP that claims a canvas."""
+    body = b"VP8X" + struct.pack("<II", 10, 0) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    body += encode(SMALL, "WEBP", lossless=True)[12:]
+    return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
+
+
+def many_scans(size: tuple[int, int], passes: int) -> bytes:
+    content = encode(Image.new("RGB", size, (9, 99, 200)), "JPEG", progressive=True)
+    last = content[content.rindex(b"\xff\xda") : -2]
+    return content[:-2] + last * passes + b"\xff\xd9"
+
+
+def exif_block(entries: list[tuple[int, int, int, int]], body: bytes = b"", following: int = 0) -> bytes:
+    """An EXIF block of entries (tag, type, count, value or place); place 0 of `body` is the place after them."""
+    table = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries)) + table + struct.pack("<I", following) + body
+
+
+RAMP = np.linspace(0, 1, 480, dtype=np.float32).reshape(20, 24)
+SEEDS: dict[str, bytes] = {
+    "jpeg": encode(SMALL, "JPEG"),
+    "jpeg 4:4:4": encode(SMALL, "JPEG", subsampling=0),
+    "jpeg grey": encode(SMALL.convert("L"), "JPEG"),
+    "jpeg progressive": encode(SMOOTH, "JPEG", progressive=True),
+    "jpeg grey progressive": encode(SMOOTH.convert("L"), "JPEG", progressive=True),
+    "jpeg restarts": encode(SMALL, "JPEG", restart_marker_blocks=1),
+    "jpeg CMYK": encode(SMALL.convert("CMYK"), "JPEG"),
+    "jpeg CMYK progressive": encode(SMALL.convert("CMYK"), "JPEG", progressive=True),
+    "jpeg YCCK": ycck(np.dstack([noise(2, 20, 24), noise(3, 20, 24)[:, :, 0]])),
+    "jpeg exif": encode(SMALL, "JPEG", exif=EXIF, comment=b"a garden", icc_profile=bytes(5000)),
+    "mpo": frames("MPO", exif=EXIF),
+    "jpeg 1xN": encode(SMALL.resize((1, 300)), "JPEG"),
+    "jpeg Nx1": encode(SMALL.resize((300, 1)), "JPEG", progressive=True),
+    "png": encode(SMALL),
+    "png RGBA": encode(SMALL.convert("RGBA")),
+    "png grey": encode(SMALL.convert("L")),
+    "png LA": encode(SMALL.convert("LA")),
+    "png palette": encode(SMALL.quantize(64)),
+    "png palette tRNS": encode(SMALL.quantize(16), transparency=bytes(range(0, 256, 16))),
+    "png 1 bit": encode(SMALL.convert("1")),
+    "png 2 bits tRNS": png(24, 20, 2, 0, [bytes(range(20, 26))] * 20, chunk(b"tRNS", b"\0\2")),
+    "png 16 bits": sixteen_bits(1, 0, chunk(b"tRNS", b"\1\2")),
+    "png RGB 16 bits": sixteen_bits(3, 2),
+    "png RGBA 16 bits": sixteen_bits(4, 6),
+    "png LA 16 bits": sixteen_bits(2, 4),
+    "png interlaced": interlaced_png(),
+    "png exif": encode(SMALL, exif=EXIF, icc_profile=bytes(5000)),
+    "apng": frames("PNG", exif=EXIF),
+    "webp": encode(SMALL, "WEBP"),
+    "webp lossless": encode(SMALL, "WEBP", lossless=True),
+    "webp alpha": encode(SMALL.convert("RGBA"), "WEBP", exif=EXIF, icc_profile=bytes(5000)),
+    "webp animated": frames("WEBP"),
+    "gif": encode(SMALL.quantize(32), "GIF", interlace=1, comment=b"a garden"),
+    "gif animated": frames("GIF"),
+    "gif transparent": encode(SMALL.quantize(32), "GIF", transparency=5),
+    "bmp": encode(SMALL, "BMP"),
+    "bmp palette": encode(SMALL.quantize(32), "BMP"),
+    "bmp 1 bit": encode(SMALL.convert("1"), "BMP"),
+    "bmp run lengths": run_length_bmp(24, 20, (bytes([10, 7, 14, 9, 0, 0]) * 20) + b"\0\1"),
+    "tiff": encode(SMALL.copy(), "TIFF"),
+    "tiff LZW": encode(SMALL.copy(), "TIFF", compression="tiff_lzw"),
+    "tiff JPEG": encode(SMALL.copy(), "TIFF", compression="jpeg"),
+    "tiff G4": encode(SMALL.convert("1"), "TIFF", compression="group4"),
+    "tiff 16 bits": encode(Image.fromarray(noise(4, 20, 24)[:, :, 0].astype(np.uint16) * 250), "TIFF"),
+    "tiff float": encode(Image.fromarray(RAMP), "TIFF", compression="tiff_deflate"),
+    "tiff 32 bits": encode(Image.fromarray((RAMP * 65535).astype(np.int32)), "TIFF"),
+    "tiff LAB": encode(Image.merge("LAB", SMALL.split()), "TIFF"),
+    "tiff pages": frames("TIFF"),
+}
+CUTS = [(name, percent) for name in SEEDS for percent in range(0, 100, 5)]
+
+
+def parts_of(content: bytes) -> list[bytes]:
+    """A file taken apart where its format does: chunks, segments, or any ten places."""
+    if content.startswith(PNG_START):
+        parts, at = [content[:8]], 8
+        while at < len(content):
+            end = at + 12 + int.from_bytes(content[at : at + 4], "big")
+            parts.append(content[at:end])
+            at = end
+        return parts
+    if content.startswith(b"\xff\xd8"):
+        return re.split(rb"(?=\xff[\xc0-\xcf\xd8-\xfe])", content)
+    if content.startswith(b"RIFF"):
+        return [content[:12], *re.split(rb"(?=VP8|ALPH|EXIF|ICCP|ANIM|ANMF)", content[12:])]
+    return [content[at : at + len(content) // 10 + 1] for at in range(0, len(content), len(content) // 10 + 1)]
+
+
+def flip(content: bytes, chance: random.Random) -> bytes:
+    harm = bytearray(content)
+    for _ in range(chance.choice([1, 3, 30])):
+        harm[chance.randrange(chance.choice([min(100, len(harm)), len(harm)]))] ^= 1 << chance.randrange(8)
+    return bytes(harm)
+
+
+def lie(content: bytes, chance: random.Random) -> bytes:
+    """A number that may be a length, a size or a place becomes another; near the start most are."""
+    harm = bytearray(content)
+    at, size = chance.randrange(min(len(harm), chance.choice([64, 400, len(harm)]))), chance.choice([1, 2, 4])
+    value = chance.choice([0, 1, 2, 255, 4096, 7000, 65535, 2**20, 2**31 - 1, 2**31, 2**32 - 1])
+    harm[at : at + size] = value.to_bytes(4, chance.choice(["little", "big"]))[-size:]
+    return bytes(harm)
+
+
+def resealed(content: bytes) -> bytes:
+    """With the checksums of a PNG put right, so that decoders get to what was harmed."""
+    parts = parts_of(content) if content.startswith(PNG_START) else []
+    if not parts:
+        return content
+    return parts[0] + b"".join(chunk(part[4:8], part[8:-4]) if len(part) >= 12 else part for part in parts[1:])
+
+
+def shuffle(content: bytes, chance: random.Random) -> bytes:
+    first, *parts = parts_of(content)
+    match chance.randrange(4):
+        case 0:
+            chance.shuffle(parts)
+        case 1:
+            parts.insert(chance.randrange(len(parts) + 1), chance.choice(parts))
+        case 2:
+            del parts[chance.randrange(len(parts))]
+        case 3:
+            parts.insert(chance.randrange(len(parts) + 1), chance.choice(parts_of(chance.choice(list(SEEDS.values())))))
+    return first + b"".join(parts)
+
+
+def cut_within(content: bytes, chance: random.Random) -> bytes:
+    at, size = chance.randrange(len(content)), chance.choice([1, 10, 100, len(content) // 2])
+    between = chance.choice([b"", bytes(size), chance.randbytes(size)])
+    return content[:at] + between + content[at + size :]
+
+
+HARMS: list[Callable[[bytes, random.Random], bytes]] = [flip, lie, shuffle, cut_within]
+
+
+def harmed(number: int) -> tuple[str, bytes]:
+    """Harmed file `number` and what was done: first every cut, then harms by chance, alone or two together."""
+    if number < len(CUTS):
+        name, percent = CUTS[number]
+        return f"{name}, cut at {percent} %", SEEDS[name][: len(SEEDS[name]) * percent // 100]
+    chance = random.Random(f"picture {number}")
+    name = chance.choice(list(SEEDS))
+    content, done = SEEDS[name], []
+    for harm in chance.choices(HARMS, k=chance.choice([1, 1, 2])):
+        content = harm(content, chance) or content
+        done.append(harm.__name__)
+    if chance.random() < 0.5:
+        content = resealed(content)
+    return f"{name}, {' and '.join(done)}", content
+
+
+def bombs() -> dict[str, bytes]:
+    """Files that chance does not find: each small, and each asks for time or memory out of all proportion."""
+    jpeg, small_png = SEEDS["jpeg"], SEEDS["png"]
+    head, tail = small_png[:33], small_png[33:]
+    zeros = zlib.compress(bytes(1_000_000), 9)
+    profile = chunk(b"iCCP", b"a\0\0" + zeros)
+    text = chunk(b"iTXt", b"a\0\1\0\0\0" + zlib.compress(b"\xff" * 1_000_000, 9))  # no UTF-8, so not counted
+    wide_ifd = [(tag, 7, 60_000, 8) for tag in range(4000)]
+    loop = exif_block([(0x8769, 4, 1, 8), (0x8825, 4, 1, 8)], following=8)
+    frame = jpeg.index(b"\xff\xc0")
+    tiff_head = (
+        b"II*\0" + struct.pack("<IH", 8, 3) + struct.pack("<HHII", 256, 4, 1, 8) + struct.pack("<HHII", 257, 4, 1, 8)
+    )
+    return {
+        "png: a gigabyte of text, told": head + struct.pack(">I4s", 2**30, b"tEXt") + b"a\0b" + tail,
+        "png: gigabytes of packed text": head + text * 2000 + tail,
+        "png: gigabytes of packed profiles": head + profile * 2000 + tail,
+        "png: two million empty chunks": head + chunk(b"teXt", b"") * 2_000_000 + tail,
+        "png: a million bits of pixels": small_png[:33] + chunk(b"IDAT", b"") * 1_000_000 + tail,
+        "png: 7000 x 7000 of nothing": png(7000, 7000, 8, 2, [bytes(21_000)] * 7000),
+        "png: 7000 x 7000 with alpha": png(7000, 7000, 8, 6, [bytes(28_000)] * 7000),
+        "png: 7000 x 7000 of 16 bits": png(7000, 7000, 16, 6, [bytes(56_000)] * 7000),
+        "png: 60000 x 60000": png(60_000, 60_000, 8, 2, []),
+        "png: 2 ** 31 wide": png(2**31 - 1, 1, 8, 2, [b""]),
+        "png: a wide EXIF block": head + chunk(b"eXIf", exif_block(wide_ifd, bytes(60_000))[6:]) + tail,
+        "png: an EXIF loop": head + chunk(b"eXIf", loop[6:]) + tail,
+        "jpeg: an EXIF loop": jpeg_with(jpeg, (0xE1, loop)),
+        "jpeg: a wide EXIF block": jpeg_with(
+            jpeg, (0xE1, exif_block(wide_ifd)[:60_000]), *[(0xE1, b"Exif\0\0" + bytes(60_000))] * 300
+        ),
+        "jpeg: an EXIF block without end": jpeg_with(jpeg, (0xE1, exif_block(wide_ifd)[:9000])),
+        "jpeg: a wide index of pictures": jpeg_with(
+            jpeg, (0xE2, b"MPF\0" + exif_block([(tag, 3, 15_000, 8) for tag in range(2500)])[6:])
+        ),
+        "jpeg: profiles of 16 MB": jpeg_with(
+            jpeg, *[(0xE2, b"ICC_PROFILE\0" + bytes([n, 255]) + bytes(65_000)) for n in range(1, 256)]
+        ),
+        "jpeg: a million comments": jpeg_with(jpeg, *[(0xFE, b"")] * 1_000_000),
+        "jpeg: tables without end": jpeg_with(jpeg, *[(0xDB, (b"\0" + bytes(range(1, 65))) * 1000)] * 100),
+        "jpeg: 20 MB between segments": jpeg[:2] + bytes(20_000_000) + jpeg[2:],
+        "jpeg: 20 MB of filling": jpeg[:2] + b"\xff" * 20_000_000 + jpeg[2:],
+        "jpeg: 500 passes": many_scans((400, 300), 500),
+        "jpeg: 500 passes over 20 MP": many_scans((5000, 4000), 500),
+        "jpeg: a million comments between passes": SEEDS["jpeg progressive"][:-2]
+        + b"\xff\xfe\0\2" * 1_000_000
+        + b"\xff\xd9",
+        "jpeg: 65500 x 65500": jpeg[: frame + 5] + struct.pack(">HH", 65500, 65500) + jpeg[frame + 9 :],
+        "jpeg: 7000 x 7000 of nothing": encode(Image.new("L", (7000, 7000)), "JPEG"),
+        "jpeg: 7000 x 7000 progressive": encode(Image.new("RGB", (7000, 7000)), "JPEG", progressive=True),
+        "jpeg: 7000 x 7000 progressive 4:4:4": encode(
+            Image.new("RGB", (7000, 7000)), "JPEG", progressive=True, subsampling=0
+        ),
+        "jpeg: 65500 x 1": encode(Image.new("RGB", (65_500, 1)), "JPEG"),
+        "jpeg: 1 x 65500": encode(Image.new("RGB", (1, 65_500)), "JPEG", progressive=True),
+        "webp: 16000 x 16000": webp_with_size(16_000, 16_000),
+        "webp: 2 ** 24 x 2 ** 24": webp_with_size(2**24, 2**24),
+        "webp: 5000 x 5000 of nothing": encode(Image.new("RGB", (5000, 5000)), "WEBP", lossless=True, method=0),
+        "webp: 5000 x 7000 of nothing": encode(Image.new("RGB", (5000, 7000)), "WEBP", lossless=True, method=0),
+        "gif: 60000 x 60000": SEEDS["gif"][:6] + struct.pack("<HH", 60_000, 60_000) + SEEDS["gif"][10:],
+        "gif: a picture larger than the screen": b"GIF89a"
+        + bytes(7)
+        + b","
+        + struct.pack("<HHHHB", 0, 0, 65535, 65535, 0)
+        + b"\2\0",
+        "gif: 50 MB of comments": SEEDS["gif"][:13] + b"!\xfe" + (b"\xff" + b"a" * 255) * 200_000 + b"\0,",
+        "bmp: run lengths of 48 MP": run_length_bmp(8000, 6000, b"\1\5\0\0" * 6000),
+        "bmp: run lengths of 4 MP": run_length_bmp(2000, 2000, b"\1\5\0\0" * 2000),
+        "bmp: 2 ** 31 wide": SEEDS["bmp"][:18] + struct.pack("<ii", 2**31 - 1, 2**31 - 1) + SEEDS["bmp"][26:],
+        "bmp: height -2 ** 31": SEEDS["bmp"][:18] + struct.pack("<ii", 1, -(2**31)) + SEEDS["bmp"][26:],
+        "tiff: 7000 x 7000 in one strip": encode(Image.new("RGB", (7000, 7000)), "TIFF", compression="tiff_lzw"),
+        "tiff: 60000 x 60000": tiff_head.replace(struct.pack("<I", 8) * 2, b"") + bytes(12),
+        "tiff: a directory that is its own next": tiff_head + struct.pack("<HHII", 258, 3, 1, 8) + struct.pack("<I", 8),
+        "tiff: ten million strips": tiff_head + struct.pack("<HHII", 273, 4, 10_000_000, 50) + bytes(40_000_004),
+        "gif: nothing but its name": b"GIF89a",
+        "zero bytes": bytes(100_000),
+        "one byte": b"\xff",
+        "html": b"<!DOCTYPE html><html><title>404 not found</title></html>",
+        "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        "psd": b"8BPS\0\1" + bytes(6) + struct.pack(">HIIHH", 3, 9, 9, 8, 3) + bytes(100),
+        "fits": b"SIMPLE  =                    T".ljust(2880),
+        "heic": b"\0\0\0\x18ftypheic" + bytes(100),
+    }
