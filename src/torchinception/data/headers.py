@@ -155,9 +155,9 @@ def check_scans(content: bytes, at: int, frame: bytes) -> None:
             return
         passes += found[1][0] == SOS
         if passes > most:
-            break
+            raise Refused("too large", f"more than {most:,} passes over its pixels; {ANEW}")
         at = found.end() if found[1][0] in STANDALONE else found.start() + 2 + length_of(content, found.start())
-    raise Refused("too large", f"more than {most:,} passes over its pixels; {ANEW}")
+    raise Refused("too large", f"more than {MAX_PARTS:,} segments; {ANEW}")
 
 
 def read_png(content: bytes) -> Pixels:

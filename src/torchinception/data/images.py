@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from torchinception.data.headers import AGAIN, Reason, Refused, read_header, recognise
 from torchinception.data.kinds import UnknownKindError, read_orientation, upright
@@ -105,7 +105,11 @@ def _as_refusal(error: Exception, name: str | Path) -> ImageError:
         case UnknownKindError():
             return _refused(name, "unknown kind", str(error))
         case Image.DecompressionBombError() | Image.DecompressionBombWarning():
-            return _refused(name, "too large", f"Pillow's Image.MAX_IMAGE_PIXELS is set to {Image.MAX_IMAGE_PIXELS:,}")
+            pillows = Image.MAX_IMAGE_PIXELS or MAX_PIXELS
+            whose = f"{MAX_PIXELS:,}" if pillows > MAX_PIXELS else f"Pillow's Image.MAX_IMAGE_PIXELS ({pillows:,})"
+            return _refused(name, "too large", f"at most {whose} pixels are decoded")
+        case UnidentifiedImageError():
+            return _refused(name, "broken", f"its header makes no sense; {AGAIN}")
         case MemoryError():
             return _refused(name, "too large", "there is not enough memory to decode it")
     return _refused(name, "broken", f"{error or type(error).__name__}; {AGAIN}")
