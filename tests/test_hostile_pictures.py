@@ -38,6 +38,7 @@ def attack(files: list[tuple[str, bytes]], folder: Path, log: Path) -> None:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + SPARE_BYTES,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff prints what it finds
     written: list[object] = []
 
     def hear(event: str, arguments: tuple[Any, ...]) -> None:

@@ -60,7 +60,8 @@ def load_image(source: Source, *, formats: Sequence[str] = FORMATS) -> Picture:
         image = Image.open(io.BytesIO(pixels.content), formats=(kind,))
     except Exception as error:
         raise _as_refusal(error, name) from error
-    image.info.setdefault("exif", pixels.exif)
+    if pixels.exif:
+        image.info["exif"] = pixels.exif
     return _decode(image, name)
 
 
