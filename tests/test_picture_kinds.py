@@ -60,7 +60,8 @@ def test_a_picture_is_turned_as_its_exif_orientation_says(tmp_path: Path, kind: 
     content = encode(image, kind, exif=oriented(orientation), lossless=True)
     (tmp_path / "picture").write_bytes(content)
     found = load_image(content)
-    assert apart(found, UPRIGHT[orientation](np.asarray(image))) <= (12 if kind == "JPEG" else 0)
+    near = 25 if kind == "JPEG" else 0  # colours are stored at half the resolution
+    assert apart(found, UPRIGHT[orientation](np.asarray(image))) <= near
     assert np.array_equal(found, UPRIGHT[orientation](load_image(encode(image, kind, lossless=True))))
     for source in (tmp_path / "picture", Image.open(io.BytesIO(content))):
         assert np.array_equal(load_image(source), found)

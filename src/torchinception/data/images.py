@@ -113,7 +113,7 @@ def _as_refusal(error: Exception, name: str | Path) -> ImageError:
             return _refused(name, "broken", f"its header makes no sense; {AGAIN}")
         case MemoryError():
             return _refused(name, "too large", "there is not enough memory to decode it")
-    return _refused(name, "broken", f"{error or type(error).__name__}; {AGAIN}")
+    return _refused(name, "broken", f"{str(error) or type(error).__name__}; {AGAIN}")
 
 
 def _advice(kind: str, formats: Sequence[str]) -> str:
