@@ -14,7 +14,8 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 from conftest import FORKS
-from hostile_files import SEEDS, bombs, harmed
+from hostile_files import SEEDS, harmed
+from wasteful_files import bombs
 
 from torchinception.data.headers import Reason
 from torchinception.data.images import FORMATS, load_image

@@ -15,8 +15,9 @@ from typing import Literal, get_args
 import numpy as np
 import pytest
 from data_fixtures import encode, noise
-from hostile_files import SEEDS, webp_with_size
+from hostile_files import SEEDS
 from PIL import Image, ImageFile, PngImagePlugin
+from wasteful_files import webp_with_size
 
 from torchinception.data import images
 from torchinception.data.headers import Reason
@@ -249,6 +250,24 @@ NO_PICTURES = [np.zeros(shape, np.uint8) for shape in ((4, 4, 4), (3, 4, 4), (0,
 @pytest.mark.parametrize("source", [*NO_PICTURES, Image.new("F", (4, 4), 2), Image.new("RGB", (0, 4)), CUT])
 def test_images_and_arrays_without_clear_pixels_are_refused(source: Source) -> None:
     assert refusal(source)
+
+
+REFUSED: dict[str, Source] = {
+    "missing": "none.jpg",
+    "unreadable": "a\0b.jpg",
+    "no file": "/",
+    "empty": b"",
+    "not a picture": b"hello",
+    "broken": FILES["PNG"][:200],
+    "too large": png_with_header(8000, 8000),
+    "no pixels": Image.new("RGB", (0, 4)),
+    "unknown kind": Image.new("F", (4, 4), 2),
+}
+
+
+def test_every_reason_has_its_case_and_there_is_no_other() -> None:
+    assert {refusal(source) for source in REFUSED.values()} == set(REFUSED) == set(get_args(Reason))
+    assert all(refusal(source) == reason for reason, source in REFUSED.items())
 
 
 @pytest.mark.parametrize("source", ["none.jpg", b"", b"hello", FILES["PNG"][:200], np.zeros((1, 1), np.float32), "/"])

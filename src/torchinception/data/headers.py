@@ -29,7 +29,7 @@ MAX_PARTS = 100_000  # segments, chunks, blocks; a PNG of 200 MB has 25,000 in t
 MAX_TABLES_BYTES = 1 << 20  # of a JPEG; a few KB is usual
 MAX_SCANNED_PIXELS = 1_000_000_000  # pixels times passes of a progressive JPEG: 20 passes at 50 MP, where 10 are usual
 MAX_RUN_LENGTH_PIXELS = 4_000_000  # Pillow unpacks such bitmaps in Python, slowly
-MAX_TIFF_NUMBERS = 200_000  # in a TIFF's directory; 50 MP in strips of one row have about 15,000
+MAX_TIFF_NUMBERS = 200_000  # in a TIFF's directories; a picture of 5,000 rows, each a strip, has 10,000
 
 AGAIN = "remove it or copy it again"
 ANEW = "open it in an image editor and save it anew"
@@ -238,35 +238,34 @@ def read_bmp(content: bytes) -> Pixels:
     return Pixels(content)
 
 
+TIFF_EXIF = (34665, 34853, 40965)  # EXIF, GPS, interoperability
 TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 
 
 def read_tiff(content: bytes) -> Pixels:
-    """Its directory, whose numbers Pillow makes Python objects from."""
+    """Its directories, whose numbers Pillow makes Python objects from: the first one, and what it names as EXIF."""
     order, big = "<>"[content[0] == ord("M")], content[2:4] in (b"+\0", b"\0+")
-    head, entry, word = ("Q", "HHQ8s", 8) if big else ("H", "HHI4s", 4)
-    (start,) = struct.unpack_from(order + ("Q" if big else "I"), content, 8 if big else 4)
-    (count,) = struct.unpack_from(order + head, content, start)
-    if count > MAX_PARTS:
-        raise Refused("too large", f"more than {MAX_PARTS:,} entries in its directory; {ANEW}")
-    told, numbers, total, at = {256: 1, 257: 1, 258: 1, 262: 1}, 0, 0, start + struct.calcsize(order + head)
-    for _ in range(count):
-        tag, kind, number, value = struct.unpack_from(order + entry, content, at)
-        at += struct.calcsize(order + entry)
-        size = TIFF_SIZES.get(kind, 0) * number
-        total += size if size > word else 0
-        numbers += number if TIFF_SIZES.get(kind, 0) > 1 else 0
-        if tag in told and kind in (3, 4) and number == 1:
-            (told[tag],) = struct.unpack_from(order + ("H" if kind == 3 else "I"), value)
+    (first,) = struct.unpack_from(order + ("Q" if big else "I"), content, 8 if big else 4)
+    head, entry = struct.Struct(order + ("Q" if big else "H")), struct.Struct(order + ("HHQ8s" if big else "HHI4s"))
+    told, numbers, total, places = dict.fromkeys((256, 257, 258, 262, *TIFF_EXIF), 1), 0, 0, [first]
+    for nth, at in enumerate(places):
+        count = head.unpack(content[at : at + head.size].ljust(head.size, b"\0"))[0]
+        entries = content[at + head.size : at + head.size + min(count, MAX_PARTS) * entry.size]
+        for tag, kind, number, value in entry.iter_unpack(entries[: len(entries) // entry.size * entry.size]):
+            size = TIFF_SIZES.get(kind, 0)
+            total += size * number if size * number > len(value) else 0
+            numbers += number if size > 1 else 0
+            if nth == 0 and tag in told and kind in (3, 4) and number == 1:
+                (told[tag],) = struct.unpack_from(order + ("H" if kind == 3 else "I"), value)
+                places += [told[tag]] if tag in TIFF_EXIF else []
     if numbers > MAX_TIFF_NUMBERS:
-        raise Refused("too large", f"{numbers:,} numbers in its directory; {ANEW}")
+        raise Refused("too large", f"{numbers:,} numbers in its directories; {ANEW}")
     if total > len(content):
-        raise Refused("broken", f"its directory tells of more than the file holds; {AGAIN}")
-    width, height, bits, black = told.values()
+        raise Refused("broken", f"its directories tell of more than the file holds; {AGAIN}")
+    width, height, bits, black = list(told.values())[:4]
     if bits > 8 and (black == 0 or bits == 12):  # which Pillow reads as 16 bits with black as 0
-        raise Refused(
-            "unknown kind", f"{bits} bits, black as {'most' if black == 0 else '0'}; save it with 8 or 16 bits"
-        )
+        level = "most" if black == 0 else "0"
+        raise Refused("unknown kind", f"{bits} bits, black as {level}; save it with 8 or 16 bits, black as 0")
     check_memory(width * height, TIFF_BYTES)
     return Pixels(content)
 
