@@ -95,6 +95,9 @@ def test_only_the_formats_asked_for_are_read() -> None:
     assert load_image(encode(SMALL.copy(), "MPO", save_all=True, append_images=[SMALL]), formats=("JPEG",)).size
     with pytest.raises(ImageError, match=r"not a picture; it is PNG; readable are JPEG$"):
         load_image(FILES["PNG"], formats=("JPEG",))
+    for unknown in ("AVIF", "tiff"):
+        with pytest.raises(UsageError, match=f"formats PNG, {unknown}; known are JPEG, .*, TIFF"):
+            load_image(FILES["PNG"], formats=("PNG", unknown))
 
 
 @pytest.mark.parametrize(

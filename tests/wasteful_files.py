@@ -54,6 +54,7 @@ def bombs() -> dict[str, bytes]:
         "png: 60000 x 60000": png(60_000, 60_000, 8, 2, []),
         "png: 2 ** 31 wide": png(2**31 - 1, 1, 8, 2, [b""]),
         "png: a wide EXIF block": head + chunk(b"eXIf", exif_block(wide_ifd, bytes(60_000))[6:]) + tail,
+        "png: an EXIF block of nothing but its name": head + chunk(b"eXIf", b"Exif\0\0" * 2_000_000) + tail,
         "png: an EXIF loop": head + chunk(b"eXIf", loop[6:]) + tail,
         "jpeg: an EXIF loop": jpeg_with(jpeg, (0xE1, loop)),
         "jpeg: a wide EXIF block": jpeg_with(

@@ -37,8 +37,10 @@ def load_image(source: Source, *, formats: Sequence[str] = FORMATS) -> Picture:
 
     Raises:
         ImageError: missing, empty, not one of `formats`, broken, too large, or of an unknown kind; see `Reason`.
-        UsageError: Pillow is set to let broken pictures pass.
+        UsageError: an unknown format; Pillow is set to let broken pictures pass.
     """
+    if not set(formats) <= {*FORMATS, "TIFF"}:
+        raise UsageError(f"formats {', '.join(formats)}; known are {', '.join(FORMATS)}, TIFF")
     if isinstance(source, np.ndarray):
         return _from_array(source)
     name = source if isinstance(source, str | Path) else f"<{type(source).__name__}>"

@@ -50,8 +50,7 @@ def read_orientation(exif: object) -> int:
     """
     if not isinstance(exif, bytes):
         return 1
-    while exif.startswith(b"Exif\0\0"):
-        exif = exif[6:]
+    exif = exif.removeprefix(b"Exif\0\0").removeprefix(b"Exif\0\0")  # some write it twice
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     if order is None or len(exif) < 8:
         return 1
