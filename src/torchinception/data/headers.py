@@ -111,7 +111,7 @@ def read_jpeg(content: bytes) -> Pixels:
             continue
         if marker == SOS:
             check_scans(content, at, frame)
-            return Pixels(b"".join([*kept, content[at:]]), exif)
+            return Pixels(b"".join([*kept, memoryview(content)[at:]]), exif)
         segment = content[at : at + 2 + length_of(content, at)]
         at += len(segment)
         if marker == 0xE1 and segment.startswith(b"Exif\0\0", 4):
@@ -162,7 +162,8 @@ def check_scans(content: bytes, at: int, frame: bytes) -> None:
 
 def read_png(content: bytes) -> Pixels:
     """Keeps header, palette, transparency and the first run of pixels; of an animation that is the still picture."""
-    kept, exif, kind, at = [content[:8]], b"", b"", 8
+    whole, exif, kind, at = memoryview(content), b"", b"", 8  # a view, for pixels need no further copy
+    kept: list[memoryview | bytes] = [whole[:8]]
     pixels = "to come"
     for _ in range(MAX_PARTS):
         if at + 8 > len(content) or kind == b"IEND":
@@ -173,7 +174,7 @@ def read_png(content: bytes) -> Pixels:
         if kind == b"tRNS":
             kept.append(transparent_colour(content[at:end], depth=content[24], colours=content[25]))
         elif pixels == "here" or kind in (b"IHDR", b"PLTE", b"IEND"):
-            kept.append(content[at:end])
+            kept.append(whole[at:end])
         elif kind == b"eXIf" and zlib.crc32(content[at + 4 : end - 4]) == int.from_bytes(content[end - 4 : end]):
             exif = content[at + 8 : end - 4]
         at = end
@@ -205,7 +206,7 @@ def read_gif(content: bytes) -> Pixels:
             if not inside and content[begun + 1] == 0xF9:
                 kept.append(content[begun:at])
         elif content[at] == ord(","):
-            return Pixels(b"".join([*kept, content[at:]]))
+            return Pixels(b"".join([*kept, memoryview(content)[at:]]))
         elif content[at] == ord(";"):
             raise Refused("broken", f"it has no pixels; {AGAIN}")
         elif content[at] == ord("!"):
