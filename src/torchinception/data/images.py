@@ -2,99 +2,128 @@
 
 import io
 import stat
-import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
-from torchinception.errors import ImageError
+from torchinception.data.headers import AGAIN, Reason, Refused, read_header, recognise
+from torchinception.data.kinds import UnknownKindError, read_orientation, upright
+from torchinception.errors import ImageError, UsageError
 
 Picture = npt.NDArray[np.uint8]
 Source = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # by content, never by the file's name
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # by content, never by the file's name; TIFF if asked for
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 200_000_000
 
 
-def load_image(source: Source) -> Picture:
+def load_image(source: Source, *, formats: Sequence[str] = FORMATS) -> Picture:
     """Decode one picture as people see it: turned by its EXIF orientation, transparency over white.
 
-    16-bit grey is scaled to 8 bits; of an animation the first frame counts; colour profiles are left alone.
+    Every kind of pixels becomes RGB by the rules of `kinds`; colour profiles are left alone. Of several pictures in
+    a file the first counts, or the still one of an animated PNG. Comments, profiles and EXIF that cannot be read
+    never matter. A picture that is cut off is refused, one that is damaged within a JPEG's pixels cannot be told.
+
+    Args:
+        source: a file's path or content, a PIL image, or RGB (H, W, 3) or grey (H, W) uint8, which is taken as it is.
+        formats: what to read, of `FORMATS` and "TIFF", whose first page counts. JPEG includes MPO.
 
     Returns:
         RGB, uint8, (H, W, 3).
 
     Raises:
-        ImageError: missing, empty, not one of `FORMATS`, broken, too large, or of an unknown kind.
+        ImageError: missing, empty, not one of `formats`, broken, too large, or of an unknown kind; see `Reason`.
+        UsageError: an unknown format; Pillow is set to let broken pictures pass.
     """
+    if not set(formats) <= {*FORMATS, "TIFF"}:
+        raise UsageError(f"formats {', '.join(formats)}; known are {', '.join(FORMATS)}, TIFF")
     if isinstance(source, np.ndarray):
         return _from_array(source)
     name = source if isinstance(source, str | Path) else f"<{type(source).__name__}>"
     if isinstance(source, Image.Image):
         return _decode(source, name)
     if isinstance(source, str | Path):
-        try:
-            found = Path(source).stat()
-            if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for, a device may never end
-                raise ImageError(name, "no file", "give a picture file")
-            if found.st_size > MAX_BYTES:
-                raise ImageError(source, "too large", f"at most {MAX_BYTES:,} bytes are read")
-            source = Path(source).read_bytes()
-        except FileNotFoundError:
-            raise ImageError(name, "missing", "check the path") from None
-        except (OSError, ValueError) as error:  # ValueError: a name with a zero in it
-            raise ImageError(
-                name, "unreadable", f"{getattr(error, 'strerror', None) or error}; check its permissions"
-            ) from error
+        source = _read(source)
     if not isinstance(source, bytes):
-        raise ImageError(name, "not a picture", "give a path, bytes, a PIL image or a uint8 array")
+        raise _refused(name, "not a picture", "give a path, bytes, a PIL image or a uint8 array")
     if not source:
-        raise ImageError(name, "empty", "remove it or copy it again")
+        raise _refused(name, "empty", AGAIN)
+    if len(source) > MAX_BYTES:
+        raise _refused(name, "too large", f"at most {MAX_BYTES:,} bytes are read")
+    kind = recognise(source)
+    if kind not in formats:
+        raise _refused(name, "not a picture", _advice(kind, formats))
     try:
-        image = Image.open(io.BytesIO(source), formats=FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(name, "too large", f"at most {MAX_PIXELS:,} pixels are decoded") from error
+        pixels = read_header(kind, source)
+        image = Image.open(io.BytesIO(pixels.content), formats=(kind,))
     except Exception as error:
-        if not isinstance(error, UnidentifiedImageError):
-            raise ImageError(name, "broken", f"{error}; remove it or copy it again") from error
-        raise ImageError(name, "not a picture", f"readable are {', '.join(FORMATS)}") from None
+        raise _as_refusal(error, name) from error
+    if pixels.exif:
+        image.info["exif"] = pixels.exif
+    del source, pixels  # up to 200 MB that nothing needs any more
     return _decode(image, name)
+
+
+def _read(path: str | Path) -> bytes:
+    try:
+        found = Path(path).stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for, a device may never end
+            raise _refused(path, "no file", "give a picture file")
+        if found.st_size > MAX_BYTES:
+            raise _refused(path, "too large", f"at most {MAX_BYTES:,} bytes are read")
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise _refused(path, "missing", "check the path") from None
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero in it
+        advice = f"{getattr(error, 'strerror', None) or error}; check its permissions"
+        raise _refused(path, "unreadable", advice) from error
 
 
 def _decode(image: Image.Image, name: str | Path) -> Picture:
     if not image.width * image.height:
-        raise ImageError(name, "no pixels", "give a picture")
+        raise _refused(name, "no pixels", "give a picture")
     if image.width * image.height > MAX_PIXELS:
-        raise ImageError(name, "too large", f"at most {MAX_PIXELS:,} pixels are decoded, not {image.size}")
+        raise _refused(name, "too large", f"at most {MAX_PIXELS:,} pixels are decoded, not {image.size}")
+    if ImageFile.LOAD_TRUNCATED_IMAGES:  # a grey half would count as part of the picture, and nothing would tell
+        raise UsageError("Pillow is set to let broken pictures pass; set ImageFile.LOAD_TRUNCATED_IMAGES to False")
     try:
         image.load()
-        return np.array(_to_rgb(ImageOps.exif_transpose(image)))
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        IndexError,
-        TypeError,
-        KeyError,
-        struct.error,
-        Warning,
-    ) as error:
-        raise ImageError(name, "broken", f"{error}; remove it or copy it again") from error
+        return upright(image, read_orientation(image.info.get("exif")))
+    except Exception as error:
+        raise _as_refusal(error, name) from error
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        return Image.fromarray(((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
-        raise ValueError(f"pixels of kind {image.mode}; save it with 8 or 16 bits a channel")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
+def _refused(name: str | Path, reason: Reason, advice: str) -> ImageError:
+    return ImageError(name, reason, advice)
+
+
+def _as_refusal(error: Exception, name: str | Path) -> ImageError:
+    """Whatever Pillow raises, which is nearly everything, and warnings that a user turned into errors."""
+    match error:
+        case Refused():
+            return _refused(name, error.reason, error.advice)
+        case UnknownKindError():
+            return _refused(name, "unknown kind", str(error))
+        case Image.DecompressionBombError() | Image.DecompressionBombWarning():
+            pillows = Image.MAX_IMAGE_PIXELS or MAX_PIXELS
+            whose = f"{MAX_PIXELS:,}" if pillows > MAX_PIXELS else f"Pillow's Image.MAX_IMAGE_PIXELS ({pillows:,})"
+            return _refused(name, "too large", f"at most {whose} pixels are decoded")
+        case UnidentifiedImageError():
+            return _refused(name, "broken", f"its header makes no sense; {AGAIN}")
+        case MemoryError():
+            return _refused(name, "too large", "there is not enough memory to decode it")
+    return _refused(name, "broken", f"{str(error) or type(error).__name__}; {AGAIN}")
+
+
+def _advice(kind: str, formats: Sequence[str]) -> str:
+    if kind == "TIFF":
+        return "it is a TIFF file; convert it to PNG, or ask for TIFF by load_image(..., formats=(*FORMATS, 'TIFF'))"
+    found = f"it is {kind}; " if kind else ""
+    return f"{found}readable are {', '.join(formats)}"
 
 
 def _from_array(array: Picture) -> Picture:
@@ -102,7 +131,6 @@ def _from_array(array: Picture) -> Picture:
         array = np.repeat(array[:, :, None], 3, 2)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
         found = f"{array.dtype} {array.shape}"
-        raise ImageError(
-            "<array>", "of another kind", f"{found}; give uint8 of shape (H, W, 3) or (H, W), values 0 to 255"
-        )
+        advice = f"{found}; give uint8 of shape (H, W, 3) or (H, W), values 0 to 255"
+        raise _refused("<array>", "unknown kind", advice)
     return array
