@@ -16,7 +16,7 @@ test: .venv/.dev  ## Run the tests, two files at a time.
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 stress: .venv/.dev  ## Kill, stop and damage training as often as docs/guarantees.md says; writes stress.json.
-	$(BIN)/python -m pytest --full -vv tests/test_strace.py tests/test_store_damage.py tests/test_kill.py tests/test_hostile_weights.py
+	$(BIN)/python -m pytest --full -vv tests/test_strace.py tests/test_store_damage.py tests/test_kill.py tests/test_hostile_weights.py tests/test_hostile_pictures.py
 
 check: .venv/.dev  ## Lint, format, types, import rules, generated docs.
 	$(BIN)/ruff check
