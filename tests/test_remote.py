@@ -6,12 +6,15 @@ import multiprocessing
 import os
 import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
+from conftest import SHORT, Result, outcome
 from data_fixtures import write_classes
+from fsspec.asyn import AsyncFileSystem
 from shard_fixtures import files_of, write_keyed_tar, write_parquet, write_tar
 from shard_server import ShardServer, serve
 from test_shard_order import batches
@@ -109,6 +112,36 @@ def test_braces_are_webdatasets() -> None:
     for wrong in ("a-{0..1.tar", "a}.tar", "{3..1}.tar", "{0..9999999}.tar", "{0..9999}{0..9999}.tar"):
         with pytest.raises(UsageError, match=r"brace|counts|stands for more"):
             expand(wrong)
+
+
+class Bucket(AsyncFileSystem):
+    """A folder of this machine, reached as S3 and Google's storage are: through a loop in another thread."""
+
+    protocol = "bucket"
+    folder: Path
+
+    async def _info(self, path: str, **_: object) -> dict[str, Any]:
+        place = self.folder / path
+        kind = "directory" if place.is_dir() else "file"
+        return dict(name=path, size=place.stat().st_size, type=kind, ETag=str(place.stat().st_mtime_ns))
+
+    async def _ls(self, path: str, detail: bool = True, **_: object) -> list[Any]:
+        names = [f"{path}/{place.name}" for place in (self.folder / path).iterdir()]
+        return [await self._info(name) for name in names] if detail else names
+
+    async def _cat_file(self, path: str, start: int | None = None, end: int | None = None, **_: object) -> bytes:
+        return (self.folder / path).read_bytes()[start:end]
+
+
+@pytest.mark.parametrize("place", ["", "/*-*"])
+def test_an_asynchronous_file_system_is_read_by_forked_workers(
+    packed: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Bucket, "folder", packed.parent, raising=False)
+    fsspec.register_implementation("bucket", Bucket, clobber=True)
+    data = f"bucket://{packed.name}{place}{next(packed.iterdir()).suffix if place else ''}"
+    assert scan(data).fingerprint == scan(packed).fingerprint
+    assert batches(load(data, 2)) == batches(load(str(packed), 0))
 
 
 def test_a_missing_shard_of_a_range_is_named(server: ShardServer, packed: Path, memory: str) -> None:
@@ -288,6 +321,7 @@ def test_secrets_in_urls_are_not_in_errors(server: ShardServer) -> None:
         with pytest.raises((DataError, UsageError)) as caught:
             scan(url)
         assert "SECRET" not in str(caught.value) + str(caught.value.__cause__)
+    assert "SECRET" not in repr(RemotePath(url))
     assert hide_secrets("s3://bucket/a@b.tar and a?b") == "s3://bucket/a@b.tar and a?b"
 
 
@@ -348,11 +382,27 @@ def test_nothing_is_asked_for_offline(server: ShardServer, memory: str, monkeypa
         ("s3://bucket/flowers/", "flowers"),
         ("s3://bucket/flowers/train-{0000..0007}.tar", "flowers"),
         ("filecache::s3://bucket/*/train-*.tar", "bucket"),
+        ("https://me:SECRET@host:80/{train,val}.tar", "host-80"),
         ("here/flowers/{train,val}-*.tar", "flowers"),
     ],
 )
 def test_a_run_is_called_after_its_data(data: str, name: str) -> None:
     assert name_of(data) == name_of(Path(data)) == name
+
+
+def test_a_run_on_urls_is_a_run_on_the_same_shards_here(
+    inception: Callable[..., Result], split: Path, tmp_path: Path
+) -> None:
+    for name in ("train", "val"):
+        write_keyed_tar(tmp_path / "web" / f"{name}-0.tar", files_of(split / name))
+    with serve(tmp_path / "web") as server:
+        for out, data in (("away", server.url("{train,val}-0.tar?signature=SECRET")), ("here", tmp_path / "web")):
+            result = inception("train", data, *SHORT, "--out", tmp_path / out)
+            assert result.code == 0, result.err
+            assert "SECRET" not in result.out + result.err
+    assert outcome(tmp_path / "away") == outcome(tmp_path / "here")
+    written = [path for path in (tmp_path / "away").rglob("*") if path.is_file()]
+    assert not [path for path in written if b"SECRET" in path.read_bytes()]
 
 
 def test_importing_needs_no_network_and_no_fsspec() -> None:

@@ -11,6 +11,8 @@ from typing import Any, ClassVar, NamedTuple
 from torchinception.data.remote import Place, RemoteFile, UnreachableError
 from torchinception.errors import DataError, MissingInputError, UsageError
 
+IMAGES = ("image", "img")  # the second, and fine_label, are the names in the Hub's CIFAR-10 and CIFAR-100
+LABELS = ("label", "fine_label")
 _LOCK = threading.Lock()
 
 
@@ -58,16 +60,15 @@ def list_pictures(path: Place) -> Listing:
     try:
         with _open(path) as file:
             schema = file.schema_arrow
-            kinds = {field.name: field.type for field in schema}
-            image, label = (kinds.get(name, arrow.null()) for name in ("image", "label"))
-            if not (_holds_bytes(arrow.types, image) and _is_label(arrow.types, label)):
+            image, label = _column(schema, IMAGES), _column(schema, LABELS)
+            if not (image and label and _holds_bytes(arrow.types, image.type) and _is_label(arrow.types, label.type)):
                 raise DataError(
-                    f"{path}: columns {', '.join(f'{k} ({v})' for k, v in kinds.items())}; expected image, "
+                    f"{path}: columns {', '.join(f'{field.name} ({field.type})' for field in schema)}; expected image, "
                     "a struct of bytes and path or binary, and label, a number or text"
                 )
-            found = Listing([], [], _names_inside(schema.metadata or {}))
+            found = Listing([], [], _names_inside(schema.metadata or {}, label.name))
             for group in range(file.num_row_groups):
-                values = file.read_row_group(group, columns=["label"], use_threads=False).column(0).to_pylist()
+                values = file.read_row_group(group, columns=[label.name], use_threads=False).column(0).to_pylist()
                 first = len(found.pictures)
                 found.pictures.extend((value, Row(first + i, group, i)) for i, value in enumerate(values))
             return found
@@ -93,6 +94,11 @@ def _open(path: Place) -> Any:
     return parquet.ParquetFile(path if isinstance(path, Path) else RemoteFile(path, ahead=False))
 
 
+def _column(schema: Any, names: tuple[str, ...]) -> Any:
+    """The field of the first name that is there, or None."""
+    return next((schema.field(name) for name in names if name in schema.names), None)
+
+
 def _holds_bytes(types: Any, kind: Any) -> bool:
     if types.is_struct(kind):
         return any(field.name == "bytes" and _holds_bytes(types, field.type) for field in kind)
@@ -105,10 +111,10 @@ def _is_label(types: Any, kind: Any) -> bool:
     return bool(types.is_integer(kind) or types.is_string(kind) or types.is_large_string(kind))
 
 
-def _names_inside(metadata: dict[bytes, bytes]) -> list[str]:
+def _names_inside(metadata: dict[bytes, bytes], label: str) -> list[str]:
     """The names that Hugging Face's `datasets` writes into the schema for a ClassLabel."""
     try:
-        return list(json.loads(metadata[b"huggingface"])["info"]["features"]["label"]["names"])
+        return list(json.loads(metadata[b"huggingface"])["info"]["features"][label]["names"])
     except (KeyError, TypeError, ValueError):
         return []
 
@@ -117,5 +123,6 @@ def _names_inside(metadata: dict[bytes, bytes]) -> list[str]:
 def row_group(path: Place, _version: tuple[int, int], group: int) -> Any:
     """The pictures' bytes, as a column; time and size tell a changed file on this machine from the one before."""
     with _open(path) as file:
-        column = "image.bytes" if file.schema_arrow.field("image").type.num_fields else "image"
+        image = _column(file.schema_arrow, IMAGES)
+        column = f"{image.name}.bytes" if image.type.num_fields else image.name
         return file.read_row_group(group, columns=[column], use_threads=False).flatten().column(0)

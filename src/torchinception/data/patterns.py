@@ -33,7 +33,10 @@ def name_shards(data: str | Path | RemotePath) -> str:
     path = RemotePath(text) if is_remote(data) else Path(text).absolute()
     while re.search(r"[*{\[]", path.name) and path != path.parent:
         path = path.parent
-    return (path.stem if path.suffix.lower() in SUFFIXES else path.name) or "shards"
+    name = path.stem if path.suffix.lower() in SUFFIXES else path.name
+    if isinstance(path, RemotePath):  # a host may have a password in front and a port behind
+        name = re.sub(r"[^\w.-]+", "-", name.rpartition("@")[2])
+    return name or "shards"
 
 
 def find_shards(data: str | Path | RemotePath, splits: Container[str]) -> list[Place]:

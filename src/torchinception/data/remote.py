@@ -36,7 +36,7 @@ class UnreachableError(OSError):
     """The network failed several times in a row."""
 
 
-@dataclass(frozen=True, order=True, slots=True)
+@dataclass(frozen=True, order=True, repr=False, slots=True)
 class RemotePath:
     """As much of `pathlib.Path` as shards need, for a URL. Its text hides passwords and signatures, `url` has them.
 
@@ -47,6 +47,9 @@ class RemotePath:
 
     def __str__(self) -> str:
         return hide_secrets(self.url)
+
+    def __repr__(self) -> str:
+        return f"RemotePath({str(self)!r})"
 
     @property
     def name(self) -> str:
@@ -192,10 +195,15 @@ def as_path(data: str | Path | RemotePath) -> Place:
         return Path(text.removeprefix("file://"))
     path = RemotePath(text)
     protocols = {part.partition("://")[0] for part in text.split("::")}
-    if os.environ.get(OFFLINE, "").lower() in ("1", "true", "yes", "on") and protocols - NO_NETWORK:
+    if is_offline() and protocols - NO_NETWORK:
         raise UsageError(f"{path} is not on this machine, and {OFFLINE} is set; unset it, or name a local copy")
     _file_system(path)
     return path
+
+
+def is_offline() -> bool:
+    """Whether the network is not to be used."""
+    return os.environ.get(OFFLINE, "").lower() in ("1", "true", "yes", "on")
 
 
 def with_slashes(data: str | Path | RemotePath) -> str:
