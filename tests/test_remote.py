@@ -20,11 +20,12 @@ from shard_server import ShardServer, serve
 from test_shard_order import batches
 from test_shards import contents
 
-from torchinception.data import remote
+from torchinception.data import file_systems, remote
+from torchinception.data.file_systems import hide_secrets
 from torchinception.data.folder import name_of, scan
 from torchinception.data.module import Pictures, ResumableLoader
 from torchinception.data.patterns import expand
-from torchinception.data.remote import RemotePath, as_path, hide_secrets
+from torchinception.data.remote import RemotePath, as_path
 from torchinception.data.transforms import Augment, Preprocess
 from torchinception.errors import DataError, ImageError, MissingInputError, UsageError
 
@@ -32,7 +33,7 @@ from torchinception.errors import DataError, ImageError, MissingInputError, Usag
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TORCHINCEPTION_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(remote, "WAITS_S", (0.0, 0.0, 0.0, 0.0))
+    monkeypatch.setattr(file_systems, "WAITS_S", (0.0, 0.0, 0.0, 0.0))
     return tmp_path / "cache"
 
 
@@ -177,8 +178,8 @@ def test_forked_workers_read_what_the_parent_reads_and_leave_its_connections_alo
 def test_a_fork_that_tidies_up_does_not_take_the_parents_connections_with_it(
     server: ShardServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "SILENCE_S", 2.0)
-    monkeypatch.setattr(remote, "WAITS_S", ())
+    monkeypatch.setattr(file_systems, "SILENCE_S", 2.0)
+    monkeypatch.setattr(file_systems, "WAITS_S", ())
     path = RemotePath(server.url(next(server.folder.iterdir()).name))
     content = path.read(0, 10)
     gc.collect()  # or a file that refers to itself keeps what the fork would let go of
@@ -250,7 +251,7 @@ def test_local_copies_are_made_once_and_serve_workers(folder: Path, packed: Path
     assert batches(load(data, 2)) == batches(load(str(packed), 0))
     assert len([line for line in server.asked if line.startswith("GET")]) == 2 * 4  # is it there, and its content
     asked = len(server.asked)
-    remote._make_file_system.cache_clear()
+    file_systems._make_file_system.cache_clear()
     assert scan(data).fingerprint == scan(folder).fingerprint
     assert {line.split()[0] for line in server.asked[asked:]} == {"HEAD"}
 

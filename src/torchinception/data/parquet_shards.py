@@ -8,7 +8,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, NamedTuple
 
-from torchinception.data.remote import Place, RemoteFile, UnreachableError
+from torchinception.data.file_systems import UnreachableError
+from torchinception.data.remote import Place, RemoteFile
 from torchinception.errors import DataError, MissingInputError, UsageError
 
 IMAGES = ("image", "img")  # the second, and fine_label, are the names in the Hub's CIFAR-10 and CIFAR-100

@@ -6,7 +6,8 @@ from collections.abc import Container, Sequence
 from glob import glob
 from pathlib import Path
 
-from torchinception.data.remote import Place, RemotePath, as_path, hide_secrets, is_remote, with_slashes
+from torchinception.data.file_systems import hide_secrets
+from torchinception.data.remote import Place, RemotePath, as_path, is_remote, with_slashes
 from torchinception.data.shards import COMPRESSED, SUFFIXES
 from torchinception.errors import DataError, MissingInputError, UsageError
 

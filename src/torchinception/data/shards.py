@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from torchinception.data import parquet_shards, remote, tar_shards
+from torchinception.data.file_systems import UnreachableError
 from torchinception.data.images import Picture, load_image
 from torchinception.data.parquet_shards import Row
-from torchinception.data.remote import Place, UnreachableError
+from torchinception.data.remote import Place
 from torchinception.data.tar_shards import TarMember
 from torchinception.errors import DataError, ImageError
 
