@@ -12,6 +12,8 @@ from pathlib import Path
 from torchinception.data import shards, stock
 from torchinception.data.images import Picture, load_image
 from torchinception.data.layout import Candidate, lay_out
+from torchinception.data.patterns import name_shards, names_shards
+from torchinception.data.remote import Place, as_path
 from torchinception.errors import DataError, ImageError
 from torchinception.progress import Listener
 
@@ -22,7 +24,7 @@ VAL_FRACTION = 0.1
 class Sample:
     """One picture: its file, or the shard that it is in, the position of its class, the SHA-256 of its bytes."""
 
-    path: Path
+    path: Place
     label: int
     digest: str
     member: shards.Member | None = None  # of the shard at `path`
@@ -34,6 +36,7 @@ class Sample:
             ImageError: it cannot be read, or its shard is another than when it was scanned.
         """
         if self.member is None:
+            assert isinstance(self.path, Path)
             return load_image(self.path)
         content = shards.read_member(self.path, self.member)
         if hashlib.sha256(content).hexdigest() != self.digest:  # other bytes at its place may be another's picture
@@ -45,7 +48,7 @@ class Sample:
 class Folder:
     """A scanned folder or set of shards. `splits` are as found, or only `all`; `side_px` is the median longer side."""
 
-    root: Path
+    root: Place
     classes: tuple[str, ...]
     splits: dict[str, tuple[Sample, ...]]
     side_px: int
@@ -83,7 +86,8 @@ def scan(root: str | Path, listener: Listener | None = None) -> Folder:
 
     Args:
         root: a folder of class folders, or of train/ and val/ with such; shards (tar, parquet) in their place,
-            flat with the split in their names, or a single one; or `torchvision:NAME`, see `stock.fetch`.
+            flat with the split in their names, or a single one; a pattern or URL of shards; or `torchvision:NAME`,
+            see `stock.fetch`.
         listener: hears of progress.
 
     Raises:
@@ -92,19 +96,19 @@ def scan(root: str | Path, listener: Listener | None = None) -> Folder:
         UsageError: a package that is needed is not installed, or torchvision has no such dataset.
     """
     listener = listener or Listener()
-    root = stock.fetch(root, listener) if stock.is_stock(root) else Path(root)
-    found = lay_out(root, listener)
+    place: Place = stock.fetch(root, listener) if stock.is_stock(root) else as_path(root)
+    found = lay_out(place, listener)
     paths, bad = found.candidates, found.bad
     if not paths and not bad:
-        raise DataError(f"no pictures in {root}; expected one folder of pictures per class, as {root}/roses/a.jpg")
+        raise DataError(f"no pictures in {place}; expected one folder of pictures per class, as {place}/roses/a.jpg")
     checked = list(_check(paths, listener))
     bad += [str(result) for result in checked if isinstance(result, ImageError)]
     if bad:
         shown = "\n  ".join(bad[:20]) + (f"\n  … and {len(bad) - 20} more" if len(bad) > 20 else "")
-        raise DataError(f"{len(bad)} files in {root} cannot be used (nothing was changed):\n  {shown}")
+        raise DataError(f"{len(bad)} files in {place} cannot be used (nothing was changed):\n  {shown}")
     for name in sorted(found.classes):
         if not name.isprintable():
-            raise DataError(f"class {name!r} in {root} has a name that is no text; rename its folder")
+            raise DataError(f"class {name!r} in {place} has a name that is no text; rename its folder")
     position = {name: label for label, name in enumerate(sorted(found.classes))}
     splits: dict[str, list[Sample]] = {split: [] for split in found.splits}
     sides = []
@@ -113,13 +117,15 @@ def scan(root: str | Path, listener: Listener | None = None) -> Folder:
         sides.append(side)
     for split in ("train", "all"):
         _tell_if_sorted(splits.get(split, []), listener)
-    return Folder(root, tuple(position), {k: tuple(v) for k, v in splits.items()}, int(statistics.median(sides)))
+    return Folder(place, tuple(position), {k: tuple(v) for k, v in splits.items()}, int(statistics.median(sides)))
 
 
 def name_of(data: str | Path) -> str:
     """What to call a run on `data`: the dataset's name, the shard's without its suffix, or the folder's."""
     if stock.is_stock(data):
         return stock.split_name(data)[0]
+    if names_shards(data):
+        return name_shards(data)
     path = Path(data).resolve()
     return path.stem if path.suffix.lower() in shards.SUFFIXES else path.name
 
@@ -127,7 +133,7 @@ def name_of(data: str | Path) -> str:
 def _tell_if_sorted(samples: list[Sample], listener: Listener) -> None:
     """Shuffling cannot mix what lies in blocks that are not read together."""
     members = [(s, s.member) for s in samples if s.member]
-    blocks: dict[tuple[Path, int], set[int]] = {}
+    blocks: dict[tuple[Place, int], set[int]] = {}
     for sample, member in members:
         blocks.setdefault((sample.path, member.block), set()).add(sample.label)
     if not members or len(blocks) <= (together := members[0][1].together):
@@ -151,10 +157,11 @@ def _check(paths: list[Candidate], listener: Listener) -> Iterator[tuple[str, in
 def _decode_once(found: Candidate) -> tuple[str, int] | ImageError:
     try:
         if found.member is None:
+            assert isinstance(found.path, Path)
             picture = load_image(found.path)
             content = found.path.read_bytes()
         else:
-            content = shards.read_member(found.path, found.member)
+            content = shards.read_member(found.path, found.member, ahead=True)
             picture = shards.decode_member(found.path, found.member, content)
     except ImageError as error:
         return error

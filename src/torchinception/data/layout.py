@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from torchinception.data import shards
+from torchinception.data.patterns import find_shards, names_shards
+from torchinception.data.remote import Place, RemotePath
 from torchinception.errors import DataError, MissingInputError
 from torchinception.progress import Listener
 
@@ -21,7 +23,7 @@ class Candidate(NamedTuple):
     """A picture, not yet looked at, and the name of its class."""
 
     split: str
-    path: Path
+    path: Place
     name: str
     member: shards.Member | None = None  # of the shard at `path`
 
@@ -36,22 +38,25 @@ class Layout:
     bad: list[str] = field(default_factory=list)
 
 
-def lay_out(root: Path, listener: Listener) -> Layout:
-    """Find every picture under `root`, which is a folder or a single shard, without decoding any.
+def lay_out(root: Place, listener: Listener) -> Layout:
+    """Find every picture under `root`, which is a folder, a shard, or a pattern or URL of shards, without decoding any.
 
     Raises:
         MissingInputError: `root` is not there.
         DataError: shards that cannot be read, or that are mixed with pictures or folders of them.
         UsageError: the package that reads parquet files is not installed.
     """
-    files, folders = _parts(root)
+    files, folders = _named(root) if isinstance(root, RemotePath) or names_shards(root) else _parts(root)
     found = Layout([*files, *folders])
     _add_shards(found, [(split, path) for split, some in files.items() for path in some], listener)
     for split, part in folders.items():
         for folder in _folders(part):
             found.classes.add(folder.name)
             found.candidates += [Candidate(split, path, folder.name) for path in _files(folder, recursive=True)]
+    if isinstance(root, RemotePath):
+        return found
     stray = [p for place in {root, *folders.values()} for p in _files(place, recursive=False)] if folders else []
+    stray = [path for path in stray if path not in folders.values()]  # links to folders of splits
     if root.is_dir() and "all" not in found.splits and not _shards_in(root):
         stray += [d for d in _folders(root) if d.name.lower() not in SPLITS]
     beside = f" ({', '.join(d.name for d in folders.values())} was read as a split, not as a class)"
@@ -60,7 +65,7 @@ def lay_out(root: Path, listener: Listener) -> Layout:
     return found
 
 
-def _add_shards(found: Layout, files: list[tuple[str, Path]], listener: Listener) -> None:
+def _add_shards(found: Layout, files: list[tuple[str, Place]], listener: Listener) -> None:
     for done, (split, path) in enumerate(files, 1):
         members, bad = shards.index(path)
         found.candidates += [Candidate(split, path, name, member) for name, member in members]
@@ -69,7 +74,13 @@ def _add_shards(found: Layout, files: list[tuple[str, Path]], listener: Listener
         listener.progress("Reading shards", done, len(files))
 
 
-def _parts(root: Path) -> tuple[dict[str, list[Path]], dict[str, Path]]:
+def _named(root: Place) -> tuple[dict[str, list[Place]], dict[str, Path]]:
+    """The shards that a pattern or URL stands for."""
+    found = find_shards(root, SPLITS)
+    return _by_split(found, with_folders=True) if len(found) > 1 else {"all": found}, {}
+
+
+def _parts(root: Path) -> tuple[dict[str, list[Place]], dict[str, Path]]:
     """The shards of each split, and of splits without such the folder of class folders."""
     if root.is_file() and (single := _shards_of([root])):
         return {"all": single}, {}
@@ -84,7 +95,7 @@ def _parts(root: Path) -> tuple[dict[str, list[Path]], dict[str, Path]]:
     return files, {split: part for split, part in parts.items() if split not in files}
 
 
-def _shards_in(place: Path) -> list[Path]:
+def _shards_in(place: Path) -> list[Place]:
     """The shards that lie directly in a folder; files of other kinds beside them are left alone, but not pictures."""
     files = _files(place, recursive=False)
     found = _shards_of(files)
@@ -94,7 +105,7 @@ def _shards_in(place: Path) -> list[Path]:
     return found
 
 
-def _shards_of(files: list[Path]) -> list[Path]:
+def _shards_of(files: list[Path]) -> list[Place]:
     for path in files:
         if path.name.lower().endswith(shards.COMPRESSED):
             raise DataError(
@@ -103,11 +114,16 @@ def _shards_of(files: list[Path]) -> list[Path]:
     return [path for path in files if path.suffix.lower() in shards.SUFFIXES]
 
 
-def _by_split(files: list[Path]) -> dict[str, list[Path]]:
-    """By the word in each name that is a split's, as in `train-00000-of-00002.parquet`; without any, all are `all`."""
-    splits: dict[str, list[Path]] = {}
+def _by_split(files: list[Place], *, with_folders: bool = False) -> dict[str, list[Place]]:
+    """By the word in each name that is a split's, as in `train-00000-of-00002.parquet`; without any, all are `all`.
+
+    `with_folders`: a name without such a word is as if it had that of its folder.
+    """
+    splits: dict[str, list[Place]] = {}
     for path in files:
         words = {SPLITS[word] for word in re.split(r"[-_.]", path.stem.lower()) if word in SPLITS}
+        if with_folders and not words and path.parent.name.lower() in SPLITS:
+            words = {SPLITS[path.parent.name.lower()]}
         splits.setdefault(" and ".join(sorted(words)) or "all", []).append(path)
     unclear = next((split for split in splits if " " in split or (split == "all" and len(splits) > 1)), None)
     if unclear:

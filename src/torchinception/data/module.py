@@ -10,7 +10,6 @@ import os
 import signal
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from torchinception.data.folder import Sample
 from torchinception.data.images import Picture
+from torchinception.data.remote import Place
 from torchinception.data.transforms import Augment, Preprocess
 from torchinception.errors import DataError, ImageError
 
@@ -107,7 +107,7 @@ def find_blocks(samples: Sequence[Sample]) -> Blocks | None:
     members = [(s.path, s.member) for s in samples if s.member is not None]
     if len(members) < len(samples) or not members:
         return None
-    number: dict[tuple[Path, int], int] = {}
+    number: dict[tuple[Place, int], int] = {}
     of = [number.setdefault((path, member.block), len(number)) for path, member in members]
     return Blocks(torch.tensor(of), min(member.together for _, member in members))
 
