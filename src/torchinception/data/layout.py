@@ -137,7 +137,7 @@ def _add_folders(found: Layout, folders: dict[str, Path]) -> None:
             for file in inside.files:
                 part.places.add_file(str(start / file))
                 part.class_of.append(number)
-            found.bad += inside.bad
+            found.bad += [f"{show(folder / name)}: {what}" for name, what in inside.bad.items()]
             found.misplaced += inside.closed
 
 
@@ -148,7 +148,7 @@ def _add_strays(found: Layout, files: dict[str, list[Path]], folders: dict[str, 
     for place in dict.fromkeys((found.root, *folders.values()) if folders else ()):
         listing = look(place)
         found.bad += [f"{show(place / name)}: {advice}" for name in listing.files if not files or name != shards.NAMES]
-        found.bad += listing.bad
+        found.bad += [f"{show(place / name)}: {what}" for name, what in listing.bad.items()]
         found.misplaced += listing.closed
     if "all" not in found.parts and not _shards_in(found.root):
         others = (name for name in look(found.root).folders if name.lower() not in SPLITS)

@@ -13,13 +13,13 @@ Identity = tuple[int, int]  # device and inode
 
 @dataclass
 class Listing:
-    """What lies directly in a folder: names, sorted, and a line for each thing that cannot be used."""
+    """What lies in a folder: names, or paths from there on, sorted."""
 
     files: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
     links: set[str] = field(default_factory=set)  # those folders that are links
-    bad: list[str] = field(default_factory=list)  # single things
-    closed: list[str] = field(default_factory=list)  # folders, with whatever is in them
+    bad: dict[str, str] = field(default_factory=dict)  # what is neither: by its name, what it is
+    closed: list[str] = field(default_factory=list)  # a line for each folder that cannot be listed
 
 
 def is_ignored(name: str) -> bool:
@@ -43,8 +43,8 @@ def look(folder: str | Path) -> Listing:
                     _sort_in(entry, found)
     except OSError as error:
         found.closed.append(f"{show(folder)}: cannot be listed ({error.strerror}); check its permissions")
-    for names in (found.files, found.folders, found.bad):
-        names.sort()
+    found.files.sort()
+    found.folders.sort()
     return found
 
 
@@ -58,11 +58,11 @@ def _sort_in(entry: os.DirEntry[str], found: Listing) -> None:
             found.files.append(entry.name)
         else:
             kind = stat.S_IFMT(entry.stat().st_mode)
-            found.bad.append(f"{show(entry.path)}: {KINDS.get(kind, 'no file')}, which is never opened; remove it")
+            found.bad[entry.name] = f"{KINDS.get(kind, 'no file')}, which is never opened; remove it"
     except FileNotFoundError:
-        found.bad.append(f"{show(entry.path)}: a link to nothing; remove it, or restore what it points to")
+        found.bad[entry.name] = "a link to nothing; remove it, or restore what it points to"
     except OSError as error:  # a link to itself, or into a folder that may not be entered
-        found.bad.append(f"{show(entry.path)}: cannot be followed ({error.strerror}); remove it")
+        found.bad[entry.name] = f"cannot be followed ({error.strerror}); remove it"
 
 
 def walk(folder: Path) -> Listing:
@@ -79,13 +79,13 @@ def walk(folder: Path) -> Listing:
         if (identity := identify(folder / place)) in seen:
             continue
         seen.add(identity)
-        inside = look(folder / place)
-        found.files += [os.path.join(place, name) for name in inside.files]  # noqa: PTH118, a million of them
-        found.folders += [os.path.join(place, name) for name in inside.folders]  # noqa: PTH118
-        found.bad += inside.bad
+        inside, start = look(folder / place), place + os.sep if place else ""  # a million Paths would take their time
+        found.files += (start + name for name in inside.files)
+        found.folders += (start + name for name in inside.folders)
+        found.bad |= {start + name: what for name, what in inside.bad.items()}
         found.closed += inside.closed
-        waiting += [os.path.join(place, name) for name in inside.folders if name not in inside.links]  # noqa: PTH118
-        links += [os.path.join(place, name) for name in inside.folders if name in inside.links]  # noqa: PTH118
+        waiting += (start + name for name in inside.folders if name not in inside.links)
+        links += (start + name for name in inside.folders if name in inside.links)
     found.files = in_order(found.files)
     return found
 
