@@ -151,7 +151,7 @@ def test_a_class_that_the_evaluated_pictures_lack_is_no_trouble(tmp_path: Path) 
 @pytest.mark.parametrize("place", ["data", "copy"])
 def test_of_the_folder_it_was_trained_on_only_the_held_out_pictures_count(levels: Path, place: str) -> None:
     folder = scan(levels)
-    model = Fake(trained_on=folder.fingerprint)
+    model = Fake(trained_on=folder.training_fingerprint)
     shutil.copytree(levels, levels.parent / "copy")
     found = evaluate(model, levels.parent / place)
     assert (found.split, found.pictures) == ("val", len(folder.for_training()["val"]))

@@ -75,8 +75,9 @@ def test_shards_hold_the_same_as_the_folder_they_were_packed_from(
 def test_a_single_shard_can_be_named_itself_and_a_tenth_of_it_is_held_out(
     folder: Path, tmp_path: Path, name: str
 ) -> None:
-    path = write_tar(tmp_path / name, files_of(folder / "train"))
-    one, other = scan(path).for_training(), scan(folder / "train").for_training()
+    path = write_tar(tmp_path / "shards" / name, files_of(folder / "train"))
+    one, other = scan(path).for_training(), scan(path.parent).for_training()
+    assert one["val"]
     assert {k: {s.digest for s in v} for k, v in one.items()} == {k: {s.digest for s in v} for k, v in other.items()}
 
 

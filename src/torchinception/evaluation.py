@@ -1,18 +1,19 @@
 """How good a classifier is: every picture counted once, classes matched by name."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_confusion_matrix
 
-from torchinception.data.folder import Folder, Sample, scan
+from torchinception.data.folder import Folder, scan
 from torchinception.data.labels import match_classes, readable
 from torchinception.data.module import Pictures, ResumableLoader
+from torchinception.data.samples import Sample, Samples
 from torchinception.data.transforms import Preprocess
 from torchinception.errors import UsageError
 from torchinception.progress import Listener
@@ -24,7 +25,7 @@ class Model(Protocol):
     classes: tuple[str, ...]  # all different
     names: tuple[str, ...]  # what people call them
     preprocess: Preprocess
-    trained_on: str  # fingerprint of a folder
+    trained_on: str  # `training_fingerprint` of a folder
 
     def logits(self, batch: Tensor) -> Tensor:
         """uint8 (N, 3, size, size) -> float32 (N, classes)."""
@@ -69,7 +70,7 @@ def evaluate(
         DataError: unusable pictures, or a class that the model does not know.
     """
     folder = scan(data, listener)
-    splits = folder.for_training() if folder.fingerprint == model.trained_on else folder.splits
+    splits = folder.for_training() if folder.training_fingerprint == model.trained_on else folder.splits
     split = next(name for name in ("test", "val", "all", "train") if splits.get(name))
     return measure(model, folder, splits[split], split, batch=batch, workers=workers, listener=listener)
 
@@ -78,7 +79,7 @@ def evaluate(
 def measure(
     model: Model,
     folder: Folder,
-    samples: Sequence[Sample],
+    samples: Samples,
     split: str,
     *,
     batch: int = 32,
@@ -86,10 +87,11 @@ def measure(
     listener: Listener | None = None,
 ) -> Evaluation:
     """`evaluate` on given samples of a scanned folder."""
-    position = match_classes((folder.classes[s.label] for s in samples), model.classes, model.names)
+    position = match_classes((folder.classes[label] for label in np.unique(samples.labels)), model.classes, model.names)
     if batch < 1 or workers < 0:
         raise UsageError(f"batch must be at least 1 and workers at least 0, not {batch} and {workers}")
-    relabelled = [replace(s, label=position[folder.classes[s.label]]) for s in samples]
+    new = np.array([position.get(name, -1) for name in folder.classes])  # -1 for what no sample is of
+    relabelled = samples.relabel(new[samples.labels])
     loader = ResumableLoader(Pictures(relabelled, model.preprocess, None, 0), batch, workers, train=False)
     outputs, start = [], time.perf_counter()
     for pictures, _ in loader:
@@ -98,7 +100,7 @@ def measure(
         rate = done / (time.perf_counter() - start)
         (listener or Listener()).progress(f"Evaluating {split}", done, len(samples), images_per_second=rate)
     seconds = time.perf_counter() - start
-    logits, labels = torch.cat(outputs), torch.tensor([s.label for s in relabelled])
+    logits, labels = torch.cat(outputs), torch.from_numpy(relabelled.labels).long()
     count = len(model.classes)
     confusion = multiclass_confusion_matrix(logits, labels, count)
     seen, called = confusion.sum(1), readable(model.classes, model.names)
@@ -119,9 +121,9 @@ def measure(
     )
 
 
-def _worst(logits: Tensor, samples: Sequence[Sample], classes: tuple[str, ...], most: int = 24) -> tuple[Mistake, ...]:
+def _worst(logits: Tensor, samples: Samples, classes: tuple[str, ...], most: int = 24) -> tuple[Mistake, ...]:
     best = logits.softmax(1).topk(min(3, len(classes)))
-    wrong = [i for i, s in enumerate(samples) if int(best.indices[i, 0]) != s.label]
+    wrong = [i for i, label in enumerate(samples.labels) if int(best.indices[i, 0]) != label]
     wrong.sort(key=lambda i: float(best.values[i, 0]), reverse=True)
     return tuple(
         Mistake(

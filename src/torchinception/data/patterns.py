@@ -63,6 +63,20 @@ def find_shards(data: str | Path | RemotePath, splits: Container[str]) -> list[P
     return list(dict.fromkeys(found))
 
 
+def common_folder(paths: Sequence[Place]) -> Place:
+    """The innermost folder that all of them are in, at whatever depth."""
+    around = [_folders_around(path) for path in paths]
+    return next((folder for folder in around[0] if all(folder in others for others in around)), paths[0].parent)
+
+
+def _folders_around(path: Place) -> list[Place]:
+    """The innermost first."""
+    found = [path.parent]
+    while found[-1] != found[-1].parent:
+        found.append(found[-1].parent)
+    return found
+
+
 def expand(text: str) -> list[str]:
     """WebDataset's braces, ranges and lists.
 

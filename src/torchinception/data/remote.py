@@ -73,6 +73,12 @@ class RemotePath:
         assert found
         return found["before"] + found["root"], found["path"], found["after"]
 
+    def below(self, folder: "RemotePath") -> str:
+        """Its name from a folder on: `train/0.tar`."""
+        start, path, _ = self._parts()
+        first, inside, _ = folder._parts()
+        return (start + path).removeprefix(first + inside).lstrip("/")
+
     def resolve(self) -> "RemotePath":
         """Itself: a URL is whole."""
         return self
