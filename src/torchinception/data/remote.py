@@ -3,6 +3,7 @@
 Every read is one request for a range of bytes, tried again when the network fails.
 """
 
+import hashlib
 import io
 import os
 import re
@@ -18,6 +19,7 @@ from torchinception.errors import UsageError
 OFFLINE = "TORCHINCEPTION_OFFLINE"
 NO_NETWORK = {"memory", "file", "local", "zip", "tar", "dir", *COPIES}
 BLOCK_BYTES = 4 << 20  # of reading ahead
+_LOOKED_UP: dict[str, tuple[int, str]] = {}  # by URL
 _BLOCKS_LOCK = threading.Lock()
 _URL = re.compile(
     r"(?P<before>(?:[a-z]+::)*)(?P<root>[a-z0-9+.-]{2,}://(?:(?:(?!::)[^/?])*/)?)(?P<path>[^?]*?)(?P<after>(\?|::).*|)",
@@ -107,7 +109,29 @@ class RemotePath:
         return bytes(insist(self.url, lambda: fs.cat_file(inner))).decode()
 
     def look_up(self) -> tuple[int, str]:
-        """Its size in bytes, and what changes with its content: an ETag or a time; empty if neither is known."""
+        """Its size in bytes, and what changes with its content: an ETag or a time; empty if neither is known.
+
+        Asked for once, until `forget`.
+        """
+        if self.url not in _LOOKED_UP:
+            _LOOKED_UP[self.url] = self._ask()
+        return _LOOKED_UP[self.url]
+
+    def identify(self) -> str:
+        """Another text for each content, without secrets; empty if nothing tells when it changes."""
+        size, version = self.look_up()
+        if not version:
+            return ""
+        # behind ? there may be a signature, another one each time, or what tells two files apart that have one name
+        name = str(self) if "etag=" in version else hashlib.sha256(self.url.encode()).hexdigest()
+        return f"{name} {size} {version}"
+
+    def forget(self) -> None:
+        """Before the file is looked at anew: it may have changed."""
+        _LOOKED_UP.pop(self.url, None)
+        _block.cache_clear()
+
+    def _ask(self) -> tuple[int, str]:
         fs, inner = file_system(self.url)
         source = fs.fs if protocol_of(self.url) in COPIES else fs  # those with copies would ask for the folder's list
         info = insist(self.url, lambda: source.info(inner))
@@ -213,8 +237,3 @@ _MARKS = {  # what file systems call a file's version; an address that is signed
 @lru_cache(maxsize=8)
 def _block(path: RemotePath, number: int) -> bytes:
     return path.read(number * BLOCK_BYTES, BLOCK_BYTES)
-
-
-def forget_blocks() -> None:
-    """Before a file is looked at anew: it may have changed."""
-    _block.cache_clear()

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from torchinception.data import parquet_shards, remote, tar_shards
+from torchinception.data import parquet_shards, tar_shards
 from torchinception.data.file_systems import UnreachableError
 from torchinception.data.images import Picture, load_image
 from torchinception.data.parquet_shards import Row
-from torchinception.data.remote import Place
+from torchinception.data.remote import Place, RemotePath
 from torchinception.data.tar_shards import TarMember
 from torchinception.errors import DataError, ImageError
 
@@ -58,7 +58,8 @@ def index(path: Place) -> Found:
         MissingInputError: it is not there.
         UsageError: the package that reads parquet files is not installed.
     """
-    remote.forget_blocks()
+    if isinstance(path, RemotePath):
+        path.forget()
     parquet_shards.row_group.cache_clear()
     listing = (tar_shards if path.suffix.lower() == ".tar" else parquet_shards).list_pictures(path)
     names = listing.names

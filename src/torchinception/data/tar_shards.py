@@ -84,17 +84,17 @@ def _local_contents(path: Path) -> Contents:
 def _remote_contents(path: RemotePath) -> Contents:
     """Remembered in the cache folder for as long as size and version of the file are the same."""
     try:
-        size, version = path.look_up()
-        key = json.dumps([INDEX_VERSION, str(path), size, version])
+        identity = path.identify()
+        key = f"{INDEX_VERSION} {identity}"
         place = cache_folder() / "indexes" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
-        if version and (known := _recall(place)):
+        if identity and (known := _recall(place)):
             return known
         contents = _read_contents(path, cast("BinaryIO", io.BufferedReader(RemoteFile(path, ahead=True), 1 << 16)))
     except FileNotFoundError:
         raise MissingInputError(f"{path} is not there") from None
     except OSError as error:
         raise DataError(f"{path}: {error}; try again when it can be reached") from None
-    if version:
+    if identity:
         _remember(place, contents)
     return contents
 
