@@ -98,7 +98,7 @@ ODDITIES: dict[str, Oddity] = {
     "pictures, but no folders": Oddity(
         every(lambda root: [shutil.rmtree(root / name) for name in "ab"], put("1.png", "2.png")),
         "data holds files but no folders; expected one folder of pictures per class, as data/roses/a.jpg. "
-        "inception predict takes a folder of pictures as it is",
+        "inception predict takes such a folder",
     ),
     "pictures beside the class folders": Oddity(put("1.png"), "data/1.png: outside any class folder"),
     "a single class": Oddity(lambda root: shutil.rmtree(root / "b"), "training needs at least two folders"),

@@ -77,6 +77,11 @@ def lay_out(root: Path, listener: Listener) -> Layout:
             two classes whose names look alike.
         UsageError: the package that reads parquet files is not installed.
     """
+    try:
+        root.stat()
+    except (OSError, ValueError) as error:  # ValueError: a zero in the name
+        why = getattr(error, "strerror", None) or error
+        raise MissingInputError(f"no folder at {show(root)} ({why}); {EXPECTED}") from None
     if root.is_file() and manifest.is_manifest(root):
         found = _from_manifest(root)
     else:
