@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from data_fixtures import encode, listing, noise, write_classes
+from store_fixtures import Notes
 
 from torchinception.data.folder import scan
 from torchinception.data.split import hash_name
@@ -123,6 +124,44 @@ def test_all_bad_files_are_named_at_once_up_to_twenty(tmp_path: Path) -> None:
         (tmp_path / "b" / f"bad{number:02}.jpg").touch()
     text = str(refused(tmp_path))
     assert (text.count(".jpg"), "and 5 more" in text, text.startswith("25 files")) == (20, True, True)
+
+
+def test_bad_files_are_skipped_on_demand_told_once_and_listed(tmp_path: Path, notes: Notes) -> None:
+    good = scan(write_classes(tmp_path, a=4, b=4))
+    for number in range(3):
+        (tmp_path / "b" / f"bad{number}.png").write_bytes(b"?")
+    (tmp_path / "b" / "gone.png").symlink_to(tmp_path / "nothing")
+    (tmp_path / "stray.png").touch()
+    found = scan(tmp_path, notes, bad="skip")
+    assert (found.splits, found.fingerprint) == (good.splits, good.fingerprint)
+    assert found.for_training() == good.for_training()
+    assert good.skipped == ()
+    assert sorted(line.removeprefix(f"{tmp_path}/").split(":")[0] for line in found.skipped) == [
+        *(f"b/bad{number}.png" for number in range(3)),
+        "b/gone.png",
+        "stray.png",
+    ]
+    assert [line.startswith("Skipped 5 files that cannot be used; the first is ") for line in notes.said] == [True]
+
+
+def test_skipping_leaves_no_class_without_pictures(tmp_path: Path) -> None:
+    write_classes(tmp_path, a=2, b=2, c=1)
+    (tmp_path / "c" / "000.png").write_bytes(b"?")
+    with pytest.raises(DataError, match=r"class c in .* has no picture that can be used:\n.*c/000\.png: not a pic"):
+        scan(tmp_path, bad="skip")
+
+
+def test_skipping_everything_leaves_no_pictures(tmp_path: Path) -> None:
+    write_classes(tmp_path, a=1)
+    (tmp_path / "a" / "000.png").write_bytes(b"?")
+    with pytest.raises(DataError, match="no pictures in"):
+        scan(tmp_path, bad="skip")
+
+
+def test_a_misplaced_folder_is_refused_even_if_bad_files_are_skipped(tmp_path: Path) -> None:
+    write_classes(tmp_path, **{"train/a": 2, "train/b": 2, "roses": 2})
+    with pytest.raises(DataError, match="roses: outside any class folder"):
+        scan(tmp_path, bad="skip")
 
 
 @pytest.mark.parametrize("name", ["none", "a/000.png"])

@@ -108,13 +108,15 @@ def scan(root: str | Path, listener: Listener | None = None, bad: Literal["refus
     if found.misplaced:
         _refuse(place, found.misplaced + found.bad)
     classes = sorted(found.classes, key=natural)
-    if not classes:
-        raise DataError(_describe_missing(place, found))
+    example = f"expected one folder of pictures per class, as {place}/roses/a.jpg"
+    if not classes and _holds_only_files(place):
+        raise DataError(f"{place} holds files but no folders; {example}. inception predict takes such a folder")
     splits, sides = _check(found, classes, listener)
     if found.bad and bad == "refuse":
         _refuse(place, found.bad)
     if not any(splits.values()):
-        raise DataError(_describe_missing(place, found))
+        is_folder = isinstance(place, Path) and place.is_dir()
+        raise DataError(f"no pictures in {place}" + (f"; {example}" if is_folder else ""))
     _check_classes(found, classes, splits)
     if found.bad:
         listener.say(f"Skipped {len(found.bad)} files that cannot be used; the first is {found.bad[0]}")
@@ -186,12 +188,9 @@ def _list(bad: list[str]) -> str:
     return ":\n  " + "\n  ".join(bad[:SHOWN]) + more
 
 
-def _describe_missing(root: Place, found: Layout) -> str:
-    expected = f"expected one folder of pictures per class, as {root}/roses/a.jpg"
-    names = look(root).files if isinstance(root, Path) and root.is_dir() and not found.classes else []
-    if names and not any(Path(name).suffix.lower() in shards.SUFFIXES for name in names):
-        return f"{root} holds files but no folders; {expected}. inception predict takes a folder of pictures as it is"
-    return f"no pictures in {root}; {expected}"
+def _holds_only_files(root: Place) -> bool:
+    names = look(root).files if isinstance(root, Path) and root.is_dir() else []
+    return bool(names) and not any(Path(name).suffix.lower() in shards.SUFFIXES for name in names)
 
 
 def _hint(root: Place, name: str) -> str:

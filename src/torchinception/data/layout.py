@@ -81,7 +81,14 @@ def lay_out(root: Place, listener: Listener) -> Layout:
     """
     if isinstance(root, RemotePath) or names_shards(root):
         found = _from_names(root, listener)
-    elif root.is_file() and manifest.is_manifest(root):
+        _check_names(root, list(found.classes))
+        return found
+    try:
+        root.stat()
+    except (OSError, ValueError) as error:  # ValueError: a zero in the name
+        why = getattr(error, "strerror", None) or error
+        raise MissingInputError(f"no folder at {show(root)} ({why}); {EXPECTED}") from None
+    if root.is_file() and manifest.is_manifest(root):
         found = _from_manifest(root)
     else:
         files, folders = _parts(root)

@@ -71,6 +71,7 @@ class Memory:
                 self._file.executemany("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
         except sqlite3.Error as error:
             self._recover(error)
+            self.learn(verdicts)
 
     def close(self) -> None:
         """Let go of the file."""
