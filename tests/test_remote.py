@@ -20,9 +20,9 @@ from shard_server import ShardServer, serve
 from test_shard_order import batches
 from test_shards import contents
 
-from torchinception.data import file_systems, remote, tar_shards
+from torchinception.data import file_systems, parquet_shards, remote, tar_shards
 from torchinception.data.file_systems import hide_secrets
-from torchinception.data.folder import name_of, scan
+from torchinception.data.folder import Folder, name_of, scan
 from torchinception.data.module import Pictures, ResumableLoader
 from torchinception.data.patterns import expand
 from torchinception.data.remote import RemotePath, as_path
@@ -269,8 +269,6 @@ def test_a_shard_that_changes_after_the_scan_is_refused(
     if where == "memory":
         fsspec.filesystem("memory").put_file(packed / name, f"/bucket/flowers/{name}")
     sample.path.forget()
-    from torchinception.data import parquet_shards
-
     parquet_shards.row_group.cache_clear()
     with pytest.raises(DataError, match=rf"{name}: .*: changed; leave"):
         sample.picture()
@@ -290,9 +288,10 @@ def test_the_contents_of_a_tar_are_remembered_until_it_changes(
         assert scan(server.url("0.tar?signature=of+tomorrow")).fingerprint == signed.fingerprint
         monkeypatch.undo()
         monkeypatch.setenv("TORCHINCEPTION_CACHE", str(cache))
-        (index,) = (cache / "indexes").iterdir()
-        for damaged in (b"{", b"{}", index.read_bytes().replace(b"[[", b"[[1,")):
-            index.write_bytes(damaged)
+        places = list((cache / "indexes").iterdir())
+        for damaged in (b"{", b"{}", places[0].read_bytes().replace(b"[[", b"[[1,")):
+            for index in places:
+                index.write_bytes(damaged)
             assert scan(server.url("0.tar")) == first
         write_tar(tmp_path / "web" / "0.tar", files[:12])
         assert len(scan(server.url("0.tar")).splits["all"]) == 12
@@ -312,6 +311,31 @@ def test_checking_reads_a_tar_in_large_blocks_and_training_one_picture_a_request
         member = found.splits["all"][3].member
         found.splits["all"][3].picture()
     assert server.asked == [f"GET /0.tar bytes={member.offset}-{member.offset + member.size - 1}"]
+
+
+def test_a_second_start_reads_no_picture_again_unless_its_shard_has_changed(folder: Path, server: ShardServer) -> None:
+    first, before = scan(all_of(server)), contents(scan(all_of(server)))
+    server.asked.clear()
+    assert scan(all_of(server)) == first
+    again = [line for line in server.asked if line.startswith("GET")]
+    suffix = next(server.folder.iterdir()).suffix
+    if suffix == ".tar":
+        assert again == []
+    else:  # the end of each file, and its labels
+        assert again
+        assert not any(line in again for line in _reads(server, first))
+    write = write_keyed_tar if suffix == ".tar" else write_parquet
+    write(server.folder / f"val-0{suffix}", reversed(files_of(folder / "val")))
+    server.asked.clear()
+    assert contents(scan(all_of(server))) == before
+
+
+def _reads(server: ShardServer, found: Folder) -> list[str]:
+    """What is asked for to read one picture."""
+    parquet_shards.row_group.cache_clear()
+    server.asked.clear()
+    found.splits["train"][0].picture()
+    return server.asked[-1:]  # after the end of the file, which says where pictures are
 
 
 def test_names_of_classes_may_lie_beside_remote_shards(folder: Path, tmp_path: Path) -> None:

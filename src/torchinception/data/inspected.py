@@ -7,6 +7,7 @@ import stat
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple
 from itertools import islice
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import PIL
 
 from torchinception.data import images, shards
 from torchinception.data.images import MAX_BYTES, load_image
-from torchinception.data.remote import Place
+from torchinception.data.remote import Place, RemotePath
 from torchinception.data.verdicts import Memory, Stamp, Verdict
 from torchinception.errors import ImageError
 from torchinception.files import cache_folder
@@ -28,14 +29,15 @@ Candidate = tuple[Place, shards.Member | None]
 def inspect_pictures(places: Iterable[Candidate], count: int, listener: Listener) -> Iterator[Verdict]:
     """The verdicts on `count` pictures, in order: remembered ones, and the rest decoded in threads.
 
-    Files are known again by absolute path, size and time of change. Members of shards are not remembered.
+    Files are known again by absolute path, size and time of change; members of shards by those of their shard, or
+    by what its server says of its version.
     """
     remaining, gate, done = iter(places), gate_version(), 0
     memory = Memory(cache_folder() / "pictures.sqlite3", listener)
     pool = ThreadPoolExecutor(os.cpu_count())  # Pillow decodes without Python's lock
     try:
         while chunk := list(islice(remaining, CHUNK)):
-            stamps = [None if member else _stamp(path, gate) for path, member in chunk]
+            stamps = [_stamp(path, member, gate) for path, member in chunk]
             known = [memory.recall(stamp) if stamp else None for stamp in stamps]
             decoded = pool.map(_decode, (place for place, verdict in zip(chunk, known, strict=True) if not verdict))
             verdicts, learnt = [], []
@@ -63,16 +65,23 @@ def gate_version() -> str:
     return hashlib.sha256(f"{limits} {code}".encode()).hexdigest()[:16]
 
 
-def _stamp(path: Place, gate: str) -> Stamp | None:
-    """None for what is no file, or has changed a moment ago."""
-    assert isinstance(path, Path)
+def _stamp(path: Place, member: shards.Member | None, gate: str) -> Stamp | None:
+    """None for what is no file, has changed a moment ago, or may change without a sign."""
+    inside = b"" if member is None else f"\0{member} {astuple(member)}".encode(errors="surrogateescape")
+    if isinstance(path, RemotePath):
+        try:
+            size, identity = path.look_up()[0], path.identify()
+        except OSError:  # reading it will say what is wrong
+            return None
+        version = int.from_bytes(hashlib.sha256(identity.encode()).digest()[:7])
+        return Stamp(str(path).encode() + inside, size, version, gate) if identity else None
     try:
         found = path.stat()
     except (OSError, ValueError):
         return None
     if not stat.S_ISREG(found.st_mode) or abs(time.time_ns() - found.st_mtime_ns) < FRESH_NS:
         return None
-    return Stamp(os.fsencode(path.absolute()), found.st_size, found.st_mtime_ns, gate)
+    return Stamp(os.fsencode(path.absolute()) + inside, found.st_size, found.st_mtime_ns, gate)
 
 
 def _decode(place: Candidate) -> Verdict:
