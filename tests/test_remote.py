@@ -120,6 +120,7 @@ class Bucket(AsyncFileSystem):
 
     protocol = "bucket"
     folder: Path
+    error: OSError | None = None
 
     async def _info(self, path: str, **_: object) -> dict[str, Any]:
         place = self.folder / path
@@ -127,6 +128,8 @@ class Bucket(AsyncFileSystem):
         return dict(name=path, size=place.stat().st_size, type=kind, ETag=str(place.stat().st_mtime_ns))
 
     async def _ls(self, path: str, detail: bool = True, **_: object) -> list[Any]:
+        if self.error:
+            raise self.error
         names = [f"{path}/{place.name}" for place in (self.folder / path).iterdir()]
         return [await self._info(name) for name in names] if detail else names
 
@@ -143,6 +146,19 @@ def test_an_asynchronous_file_system_is_read_by_forked_workers(
     data = f"bucket://{packed.name}{place}{next(packed.iterdir()).suffix if place else ''}"
     assert scan(data).fingerprint == scan(packed).fingerprint
     assert batches(load(data, 2)) == batches(load(str(packed), 0))
+
+
+@pytest.mark.parametrize("error", [ConnectionError("no route"), PermissionError("not yours")])
+def test_a_bucket_that_cannot_be_listed_is_named(error: OSError, monkeypatch: pytest.MonkeyPatch) -> None:
+    fsspec.register_implementation("bucket", Bucket, clobber=True)
+    monkeypatch.setattr(Bucket, "error", error)
+    with pytest.raises(DataError, match=rf"bucket://none cannot be listed: .*{error}"):
+        scan("bucket://none")
+
+
+def test_an_archive_that_is_not_there_is_a_missing_input(memory: str) -> None:
+    with pytest.raises(MissingInputError, match=r"zip://a.tar::memory://bucket/none.zip is not there"):
+        scan("zip://a.tar::memory://bucket/none.zip")
 
 
 def test_a_missing_shard_of_a_range_is_named(server: ShardServer, packed: Path, memory: str) -> None:

@@ -40,9 +40,11 @@ def file_system(url: str) -> tuple[Any, str]:
     """That of this process and thread, and the file's name in it; threads share one that makes copies.
 
     Raises:
+        OSError: as of `insist`.
         UsageError: fsspec, or its package for this kind of URL, is not installed.
     """
-    return _make_file_system(url, os.getpid(), 0 if protocol_of(url) in COPIES else threading.get_ident())
+    thread = 0 if protocol_of(url) in COPIES else threading.get_ident()
+    return insist(url, lambda: _make_file_system(url, os.getpid(), thread))  # some connect already
 
 
 @cache  # what a fork inherits stays there unused: letting go of it stops the parent hearing from its own sockets
@@ -98,6 +100,8 @@ def insist(url: str, ask: Callable[[], T]) -> T:
     for wait_s in (*WAITS_S, None):
         try:
             return ask()
+        except UsageError:
+            raise
         except Exception as error:  # noqa: BLE001, each file system has errors of its library
             cause = error.__cause__ or error
             why = hide_secrets(f"{type(cause).__name__} {cause}".strip())

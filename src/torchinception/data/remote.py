@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from torchinception.data.file_systems import COPIES, file_system, hide_secrets, insist, protocol_of, read_range
-from torchinception.errors import UsageError
+from torchinception.errors import DataError, UsageError
 
 OFFLINE = "TORCHINCEPTION_OFFLINE"
 NO_NETWORK = {"memory", "file", "local", "zip", "tar", "dir", *COPIES}
@@ -141,15 +141,22 @@ class RemotePath:
         return int(info["size"]), " ".join(f"{key}={marks[key]}" for key in sorted(marks))
 
     def list_names(self, pattern: str = "") -> list[str]:
-        """Names in this folder, or below it where they match, as `*/train-*.tar`; none if there is no such folder."""
-        fs, inner = file_system(self.url)
+        """Names in this folder, or below it where they match, as `*/train-*.tar`; none if there is no such folder.
+
+        Raises:
+            DataError: it cannot be listed.
+            UsageError: fsspec, or its package for this kind of URL, is not installed.
+        """
         try:
+            fs, inner = file_system(self.url)
             if pattern:
                 found = insist(self.url, lambda: fs.glob(f"{inner.rstrip('/')}/{pattern}"))
             else:
                 found = insist(self.url, lambda: fs.ls(inner, detail=False))
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             return []
+        except OSError as error:
+            raise DataError(f"{self} cannot be listed: {error}; try again when it can be reached") from None
         depth = pattern.count("/") + 1
         return sorted({"/".join(name.rstrip("/").split("/")[-depth:]) for name in found})
 
@@ -198,7 +205,7 @@ def as_path(data: str | Path | RemotePath) -> Place:
     """What a user calls DATA: a `Path`, or a `RemotePath` if it is a URL.
 
     Raises:
-        UsageError: fsspec, or the package for this kind of URL, is not installed; or the network is not to be used.
+        UsageError: the network is not to be used.
     """
     if isinstance(data, RemotePath):
         return data
@@ -211,7 +218,6 @@ def as_path(data: str | Path | RemotePath) -> Place:
     protocols = {part.partition("://")[0] for part in text.split("::")}
     if is_offline() and protocols - NO_NETWORK:
         raise UsageError(f"{path} is not on this machine, and {OFFLINE} is set; unset it, or name a local copy")
-    file_system(path.url)
     return path
 
 
