@@ -329,6 +329,18 @@ def test_checking_reads_a_tar_in_large_blocks_and_training_one_picture_a_request
     assert server.asked == [f"GET /0.tar bytes={member.offset}-{member.offset + member.size - 1}"]
 
 
+def test_what_is_held_out_is_the_same_from_a_url_and_from_this_machine(server: ShardServer) -> None:
+    suffix = next(server.folder.iterdir()).suffix
+    pattern = f"train-{{0..2}}{suffix}"
+    for here, away in (
+        (f"{server.folder}/{pattern}", server.url(pattern)),
+        (server.folder / f"train-0{suffix}", server.url(f"train-0{suffix}")),
+    ):
+        one, other = (scan(data).for_training()["val"] for data in (here, away))
+        assert [s.digest for s in one] == [s.digest for s in other]
+        assert one.name(0) == other.name(0)
+
+
 def test_a_second_start_reads_no_picture_again_unless_its_shard_has_changed(folder: Path, server: ShardServer) -> None:
     first, before = scan(all_of(server)), contents(scan(all_of(server)))
     server.asked.clear()
