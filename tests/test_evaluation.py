@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from data_fixtures import encode, listing, tiny_classifier, write_classes
+from store_fixtures import Notes
 from torch import Tensor
 
 from torchinception.data.folder import scan
@@ -146,6 +147,14 @@ def test_the_pictures_kept_from_training_are_evaluated_if_there_are_such(
 def test_a_class_that_the_evaluated_pictures_lack_is_no_trouble(tmp_path: Path) -> None:
     write_classes(tmp_path, **{"train/a": 2, "train/b": 2, "train/new": 2, "val/a": 1, "val/b": 1})
     assert evaluate(tiny_classifier("a", "b"), tmp_path).pictures == 2
+
+
+def test_the_pictures_it_was_trained_on_by_other_names_are_counted_with_a_word(levels: Path, notes: Notes) -> None:
+    model = Fake(trained_on=scan(levels).training_fingerprint)
+    for path in levels.glob("*/*.png"):
+        path.rename(path.with_name(f"renamed {path.name}"))
+    assert evaluate(model, levels, listener=notes).split == "all"
+    assert ["not as they are named or held out now; all are counted" in line for line in notes.said] == [True]
 
 
 @pytest.mark.parametrize("place", ["data", "copy"])

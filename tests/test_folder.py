@@ -2,12 +2,16 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 from data_fixtures import encode, listing, noise, write_classes
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from store_fixtures import Notes
 
 from torchinception.data.folder import scan
+from torchinception.data.layout import natural
 from torchinception.data.split import hash_name
 from torchinception.errors import DataError, InceptionError, MissingInputError
 
@@ -55,6 +59,19 @@ def test_classes_are_sorted_by_name_and_may_have_any_name(tmp_path: Path) -> Non
     found = scan(write_classes(tmp_path, **dict.fromkeys(reversed(names), 2)))
     assert found.classes == names
     assert all(sample.path.parent.name == names[sample.label] for sample in found.splits["all"])
+
+
+def test_class_2_comes_before_class_10(tmp_path: Path) -> None:
+    names = ("0", "class1", "class02", "class2", "class2a", "class10", "class10 b", "classes")
+    assert scan(write_classes(tmp_path, **dict.fromkeys(reversed(names), 1))).classes == names
+
+
+@settings(deadline=None)
+@given(st.lists(st.text() | st.from_regex(r"[a01]{,4}", fullmatch=True), unique=True), st.randoms())
+def test_any_names_have_one_order(names: list[str], random: Random) -> None:
+    expected = sorted(names, key=natural)
+    random.shuffle(names)
+    assert sorted(names, key=natural) == expected
 
 
 def test_labels_stay_right_when_val_lacks_a_class(tmp_path: Path) -> None:

@@ -70,7 +70,13 @@ def evaluate(
         DataError: unusable pictures, or a class that the model does not know.
     """
     folder = scan(data, listener)
-    splits = folder.for_training() if folder.training_fingerprint == model.trained_on else folder.splits
+    known = folder.training_fingerprint == model.trained_on
+    if not known and model.trained_on.partition("-")[0] == folder.fingerprint and listener:
+        listener.say(
+            f"The model was trained on pictures in {folder.root}, but not as they are named or held out now; "
+            "all are counted"
+        )
+    splits = folder.for_training() if known else folder.splits
     split = next(name for name in ("test", "val", "all", "train") if splits.get(name))
     return measure(model, folder, splits[split], split, batch=batch, workers=workers, listener=listener)
 

@@ -51,15 +51,15 @@ class Folder:
 
     @cached_property
     def training_fingerprint(self) -> str:
-        """The same if validation pictures are as found; else over what is held out too, which hangs on names."""
+        """The same, and where validation pictures are held out, which hangs on names, a second part: of which."""
         try:
-            held = self.for_training()["val"] if "val" not in self.splits else ()
+            held = () if "val" in self.splits else self.for_training()["val"]
         except DataError:  # then nothing was trained on it
             held = ()
         if not held:
             return self.fingerprint
-        digests = sorted(sample.digest for sample in held)
-        return hashlib.sha256("\n".join([self.fingerprint, *digests]).encode()).hexdigest()
+        digests = "\n".join(sorted(sample.digest for sample in held))
+        return f"{self.fingerprint}-{hashlib.sha256(digests.encode()).hexdigest()[:16]}"
 
     def for_training(self) -> dict[str, Samples]:
         """The splits `train` and `val` (and `test` if there): as found, or a stable tenth held out, see `hold_out`.

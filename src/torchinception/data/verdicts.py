@@ -16,6 +16,7 @@ _NOT_DAMAGE = {  # but the disk, its permissions, or another process
     *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL),
     *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM),
 }
+_ERRORS = (sqlite3.Error, OSError, UnicodeDecodeError)  # the last of what a damaged file makes SQLite say
 
 
 class Verdict(NamedTuple):
@@ -45,7 +46,7 @@ class Memory:
         self._file: sqlite3.Connection | None = None
         try:
             self._open()
-        except (sqlite3.Error, OSError) as error:
+        except _ERRORS as error:
             self._recover(error)
 
     def recall(self, stamp: Stamp) -> Verdict | None:
@@ -54,7 +55,7 @@ class Memory:
             return None
         try:
             row = self._file.execute("SELECT * FROM verdicts WHERE path = ?", [stamp.path]).fetchone()
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             self._recover(error)
             return None
         if not row or row[-1] != _seal(row[:-1]) or row[: len(stamp)] != stamp:
@@ -69,7 +70,7 @@ class Memory:
         try:
             with self._file:
                 self._file.executemany("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             self._recover(error)
             self.learn(verdicts)
 
@@ -85,7 +86,7 @@ class Memory:
         for command in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL", _CREATE):
             self._file.execute(command)
 
-    def _recover(self, error: sqlite3.Error | OSError) -> None:
+    def _recover(self, error: Exception) -> None:
         self.close()
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest tells kinds of it apart
         if isinstance(error, OSError) or code in _NOT_DAMAGE or self.renewed:
@@ -97,7 +98,7 @@ class Memory:
             for suffix in ("", "-wal", "-shm"):
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
             self._open()
-        except (sqlite3.Error, OSError) as again:
+        except _ERRORS as again:
             self._recover(again)
 
 
