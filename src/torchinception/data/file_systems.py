@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from torchinception.errors import UsageError
 from torchinception.files import cache_folder
 
-COPIES = {"filecache", "simplecache", "blockcache"}
+COPIES = {"filecache", "simplecache"}  # of whole files
 WAITS_S = (1.0, 2.0, 4.0, 8.0)  # between tries
 SILENCE_S = 60.0  # of a web server, before it is asked again
 T = TypeVar("T")
@@ -67,8 +67,8 @@ def _options(protocol: str) -> dict[str, Any]:
         from aiohttp import ClientTimeout
 
         return dict(client_kwargs=dict(timeout=ClientTimeout(total=None, sock_connect=SILENCE_S, sock_read=SILENCE_S)))
-    if protocol in COPIES:  # else each process would copy for itself
-        return dict(cache_storage=str(cache_folder() / "remote"))
+    if protocol in COPIES:  # else each process would copy for itself, and again in the middle of a run
+        return dict(cache_storage=str(cache_folder() / "remote"), expiry_time=False)
     return {}
 
 

@@ -133,8 +133,10 @@ class RemotePath:
 
     def _ask(self) -> tuple[int, str]:
         fs, inner = file_system(self.url)
-        source = fs.fs if protocol_of(self.url) in COPIES else fs  # those with copies would ask for the folder's list
-        info = insist(self.url, lambda: source.info(inner))
+        if protocol_of(self.url) in COPIES:  # what the server has may be newer than the copy
+            found = insist(self.url, lambda: _stat_copy(fs, inner))
+            return found.st_size, f"copy={found.st_mtime_ns}"
+        info = insist(self.url, lambda: fs.info(inner))
         if info.get("size") is None:
             raise OSError("the server does not say how large it is; put filecache:: before the URL, for a local copy")
         marks = {k.lower(): str(v) for k, v in info.items() if k.lower() in _MARKS and v}
@@ -238,6 +240,11 @@ _MARKS = {  # what file systems call a file's version; an address that is signed
     *("etag", "last-modified", "lastmodified", "last_modified", "content-md5", "content_md5", "md5hash", "digest"),
     *("mtime", "modified", "created", "updated", "generation", "blob_id", "sha256", "xet_hash"),
 }
+
+
+def _stat_copy(fs: Any, inner: str) -> os.stat_result:
+    with fs.open(inner, "rb") as file:
+        return os.fstat(file.fileno())
 
 
 @lru_cache(maxsize=8)
