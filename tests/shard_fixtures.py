@@ -37,7 +37,12 @@ def write_keyed_tar(path: Path, files: Iterable[tuple[str, bytes]], names: list[
 
 
 def write_parquet(
-    path: Path, files: Iterable[tuple[str, bytes]], names: list[str] | None = None, rows: int = 4, plain: bool = False
+    path: Path,
+    files: Iterable[tuple[str, bytes]],
+    names: list[str] | None = None,
+    rows: int = 4,
+    plain: bool = False,
+    columns: tuple[str, str] = ("image", "label"),
 ) -> Path:
     """Hugging Face's way, `rows` a row group; `names` make the labels numbers, `plain` the pictures binary."""
     import pyarrow as pa
@@ -50,7 +55,8 @@ def write_parquet(
     metadata = {}
     if names:
         labels = [names.index(label) for label in labels]
-        features = dict(image=dict(_type="Image"), label=dict(names=names, _type="ClassLabel"))
+        features = {columns[0]: dict(_type="Image"), columns[1]: dict(names=names, _type="ClassLabel")}
         metadata = dict(huggingface=json.dumps(dict(info=dict(features=features))))
-    parquet.write_table(pa.table(dict(image=image, label=labels), metadata=metadata), path, row_group_size=rows)
+    table = pa.table({columns[0]: image, columns[1]: labels}, metadata=metadata)
+    parquet.write_table(table, path, row_group_size=rows)
     return path

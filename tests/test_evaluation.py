@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from data_fixtures import encode, listing, tiny_classifier, write_classes
+from store_fixtures import Notes
 from torch import Tensor
 
 from torchinception.data.crops import crops
@@ -164,10 +165,18 @@ def test_a_class_that_the_evaluated_pictures_lack_is_no_trouble(tmp_path: Path) 
     assert evaluate(tiny_classifier("a", "b"), tmp_path).pictures == 2
 
 
+def test_the_pictures_it_was_trained_on_by_other_names_are_counted_with_a_word(levels: Path, notes: Notes) -> None:
+    model = Fake(trained_on=scan(levels).training_fingerprint)
+    for path in levels.glob("*/*.png"):
+        path.rename(path.with_name(f"renamed {path.name}"))
+    assert evaluate(model, levels, listener=notes).split == "all"
+    assert ["not as they are named or held out now; all are counted" in line for line in notes.said] == [True]
+
+
 @pytest.mark.parametrize("place", ["data", "copy"])
 def test_of_the_folder_it_was_trained_on_only_the_held_out_pictures_count(levels: Path, place: str) -> None:
     folder = scan(levels)
-    model = Fake(trained_on=folder.fingerprint)
+    model = Fake(trained_on=folder.training_fingerprint)
     shutil.copytree(levels, levels.parent / "copy")
     found = evaluate(model, levels.parent / place)
     assert (found.split, found.pictures) == ("val", len(folder.for_training()["val"]))

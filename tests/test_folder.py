@@ -2,31 +2,18 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 from data_fixtures import encode, listing, noise, write_classes
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from store_fixtures import Notes
 
-from torchinception.data.folder import Folder, Sample, scan
+from torchinception.data.folder import scan
+from torchinception.data.layout import natural
+from torchinception.data.split import hash_name
 from torchinception.errors import DataError, InceptionError, MissingInputError
-
-COUNTS = st.lists(st.integers(2, 60), min_size=2, max_size=5)
-
-
-def pool(counts: list[int], copies: int = 1) -> Folder:
-    """A folder as `scan` would give it, of `counts` different pictures a class, each `copies` times."""
-    samples = (
-        Sample(Path(f"{copy}/{label}/{number}"), label, f"{hash((label, number)):x}")
-        for copy in range(copies)
-        for label, count in enumerate(counts)
-        for number in range(count)
-    )
-    return Folder(Path("data"), tuple(map(str, range(len(counts)))), {"all": tuple(samples)}, 32)
-
-
-def digests(samples: tuple[Sample, ...], label: int | None = None) -> set[str]:
-    return {s.digest for s in samples if label in (None, s.label)}
 
 
 def refused(root: Path) -> InceptionError:
@@ -72,6 +59,19 @@ def test_classes_are_sorted_by_name_and_may_have_any_name(tmp_path: Path) -> Non
     found = scan(write_classes(tmp_path, **dict.fromkeys(reversed(names), 2)))
     assert found.classes == names
     assert all(sample.path.parent.name == names[sample.label] for sample in found.splits["all"])
+
+
+def test_class_2_comes_before_class_10(tmp_path: Path) -> None:
+    names = ("0", "class1", "class02", "class2", "class2a", "class10", "class10 b", "classes")
+    assert scan(write_classes(tmp_path, **dict.fromkeys(reversed(names), 1))).classes == names
+
+
+@settings(deadline=None)
+@given(st.lists(st.text() | st.from_regex(r"[a01]{,4}", fullmatch=True), unique=True), st.randoms())
+def test_any_names_have_one_order(names: list[str], random: Random) -> None:
+    expected = sorted(names, key=natural)
+    random.shuffle(names)
+    assert sorted(names, key=natural) == expected
 
 
 def test_labels_stay_right_when_val_lacks_a_class(tmp_path: Path) -> None:
@@ -143,6 +143,44 @@ def test_all_bad_files_are_named_at_once_up_to_twenty(tmp_path: Path) -> None:
     assert (text.count(".jpg"), "and 5 more" in text, text.startswith("25 files")) == (20, True, True)
 
 
+def test_bad_files_are_skipped_on_demand_told_once_and_listed(tmp_path: Path, notes: Notes) -> None:
+    good = scan(write_classes(tmp_path, a=4, b=4))
+    for number in range(3):
+        (tmp_path / "b" / f"bad{number}.png").write_bytes(b"?")
+    (tmp_path / "b" / "gone.png").symlink_to(tmp_path / "nothing")
+    (tmp_path / "stray.png").touch()
+    found = scan(tmp_path, notes, bad="skip")
+    assert (found.splits, found.fingerprint) == (good.splits, good.fingerprint)
+    assert found.for_training() == good.for_training()
+    assert good.skipped == ()
+    assert sorted(line.removeprefix(f"{tmp_path}/").split(":")[0] for line in found.skipped) == [
+        *(f"b/bad{number}.png" for number in range(3)),
+        "b/gone.png",
+        "stray.png",
+    ]
+    assert [line.startswith("Skipped 5 files that cannot be used; the first is ") for line in notes.said] == [True]
+
+
+def test_skipping_leaves_no_class_without_pictures(tmp_path: Path) -> None:
+    write_classes(tmp_path, a=2, b=2, c=1)
+    (tmp_path / "c" / "000.png").write_bytes(b"?")
+    with pytest.raises(DataError, match=r"class c in .* has no picture that can be used:\n.*c/000\.png: not a pic"):
+        scan(tmp_path, bad="skip")
+
+
+def test_skipping_everything_leaves_no_pictures(tmp_path: Path) -> None:
+    write_classes(tmp_path, a=1)
+    (tmp_path / "a" / "000.png").write_bytes(b"?")
+    with pytest.raises(DataError, match="no pictures in"):
+        scan(tmp_path, bad="skip")
+
+
+def test_a_misplaced_folder_is_refused_even_if_bad_files_are_skipped(tmp_path: Path) -> None:
+    write_classes(tmp_path, **{"train/a": 2, "train/b": 2, "roses": 2})
+    with pytest.raises(DataError, match="roses: outside any class folder"):
+        scan(tmp_path, bad="skip")
+
+
 @pytest.mark.parametrize("name", ["none", "a/000.png"])
 def test_a_folder_that_is_not_there_is_a_missing_input(tmp_path: Path, name: str) -> None:
     with pytest.raises(MissingInputError, match=name) as caught:
@@ -156,36 +194,28 @@ def test_scanning_and_splitting_write_nothing_into_the_folder(tmp_path: Path) ->
     assert listing(tmp_path) == before
 
 
-@settings(deadline=None)
-@given(COUNTS, st.integers(1, 3))
-def test_a_tenth_of_each_class_is_held_out_and_at_least_one_picture(counts: list[int], copies: int) -> None:
-    splits = pool(counts, copies).for_training()
-    for label, count in enumerate(counts):
-        held, kept = digests(splits["val"], label), digests(splits["train"], label)
-        assert not held & kept  # copies of a picture never stand on both sides
-        assert len(held | kept) == count
-        assert max(1, count // 10) <= len(held) <= count // 10 + 1
-        assert kept
-    assert len(splits["train"]) + len(splits["val"]) == sum(counts) * copies
+def test_the_fingerprint_stays_the_same_from_release_to_release(tmp_path: Path) -> None:
+    flat = write_classes(tmp_path / "flat", a=3, b=2)
+    split = write_classes(tmp_path / "split", **{"train/a": 3, "train/b": 2, "val/a": 1, "val/b": 1})
+    assert scan(flat).fingerprint == "bb9835915f91aaad91de0df4167f49e47644b2090a0e07ae81b16e283dbd64ce"
+    assert scan(split).fingerprint == "a598e5114241401a36aa66eba557b8e5a67947568c8f0992647a30b1219e2b34"
 
 
-@settings(deadline=None)
-@given(COUNTS)
-def test_one_more_picture_moves_at_most_one_other(counts: list[int]) -> None:
-    before = digests(pool(counts).for_training()["val"])
-    after = digests(pool([counts[0] + 1, *counts[1:]]).for_training()["val"])
-    new = digests(pool([counts[0] + 1]).splits["all"]) - digests(pool(counts).splits["all"])
-    assert len(before ^ (after - new)) <= 1
+def test_the_fingerprint_for_training_tells_what_is_held_out_as_well(tmp_path: Path) -> None:
+    """Or a renamed picture that was trained on could count as held out."""
+    before = scan(write_classes(tmp_path, a=9, b=9))
+    trained_on = next(s.path for s in before.for_training()["train"])
+    names = (trained_on.with_name(f"{number}.png") for number in range(10**6))
+    trained_on.rename(next(p for p in names if hash_name(p.relative_to(tmp_path).as_posix()) < 2**64 // 10))
+    after = scan(tmp_path)
+    assert after.fingerprint == before.fingerprint
+    assert after.training_fingerprint != before.training_fingerprint
 
 
-def test_neither_names_nor_order_decide_what_is_held_out(tmp_path: Path) -> None:
-    write_classes(tmp_path, a=20, b=20, c=20)
-    before = scan(tmp_path).for_training()
-    (tmp_path / "a").rename(tmp_path / "z")
-    for number, path in enumerate(sorted((tmp_path / "b").iterdir())):
-        path.rename(path.with_name(f"{99 - number} renamed.jpeg"))
-    after = scan(tmp_path).for_training()
-    assert {k: digests(v) for k, v in after.items()} == {k: digests(v) for k, v in before.items()}
+def test_the_fingerprint_for_training_is_the_same_where_nothing_is_held_out(tmp_path: Path) -> None:
+    found = scan(write_classes(tmp_path / "split", **{"train/a": 1, "train/b": 1, "val/a": 1}))
+    unfit = scan(write_classes(tmp_path / "unfit", a=1, b=1))
+    assert [f.training_fingerprint for f in (found, unfit)] == [f.fingerprint for f in (found, unfit)]
 
 
 def test_the_fingerprint_tells_contents_classes_and_splits_but_not_file_names(tmp_path: Path) -> None:

@@ -108,6 +108,56 @@ def test_a_picture_that_a_pattern_meets_twice_is_named_once(photos: Path) -> Non
     assert sorted(found(photos, "**")) == ["000.png", "001.png", "002.png", "more/000.png", "more/001.png"]
 
 
+def test_loops_end_and_pictures_behind_links_are_found_once(photos: Path) -> None:
+    (photos / "more" / "loop").symlink_to(photos)
+    (photos / "more" / "out").symlink_to(photos.parent)
+    (photos / "a link").symlink_to(photos / "more")
+    (photos.parent / "beside").mkdir()
+    (photos / "000.png").rename(photos.parent / "beside" / "000.png")
+    (photos / "beside").symlink_to(photos.parent / "beside")
+    expected = ["001.png", "002.png", "beside/000.png", "more/000.png", "more/001.png"]
+    assert found(photos, ".") == expected
+    assert sorted(found(photos, "**/*.png")) == expected
+    assert sorted(found(photos, "**")) == expected
+    assert found(photos, "**/more/**/0*1.png") == ["more/001.png"]
+
+
+def test_pipes_are_never_opened_and_links_to_nothing_have_their_row(model: Classifier, photos: Path) -> None:
+    os.mkfifo(photos / "more" / "pipe.png")
+    os.mkfifo(photos / "more" / "pipe")
+    (photos / "gone.png").symlink_to(photos / "nothing")
+    paths = find_pictures([str(photos), str(photos / "m*" / "p*.png"), str(photos / "**" / "*")])
+    errors = {row.path.name: row.error.split(";")[0] for row in predict_files(model, paths) if row.error}
+    assert errors == {"pipe.png": "no file", "pipe": "no file", "gone.png": "missing"}
+
+
+def test_what_systems_leave_is_passed_over_unless_it_is_named(photos: Path) -> None:
+    write_classes(photos, **{"__MACOSX": 1, "more/@eaDir": 1, ".hidden": 1})
+    (photos / "Thumbs.db").touch()
+    assert found(photos, "*") == ["000.png", "001.png", "002.png", "more/000.png", "more/001.png"]
+    assert found(photos, "*/0*") == ["more/000.png", "more/001.png"]
+    assert found(photos, "**/0*1.png") == ["001.png", "more/001.png"]
+    assert found(photos, "__MACOSX") == found(photos, "__MACOSX/*") == ["__MACOSX/000.png"]
+    assert found(photos, ".hid*/*.png") == [".hidden/000.png"]
+
+
+def test_a_pattern_that_matches_folders_without_pictures_too_is_no_trouble(photos: Path) -> None:
+    (photos / "empty").mkdir()
+    assert found(photos, "*") == found(photos, ".")
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may list any folder")
+def test_a_folder_that_cannot_be_listed_is_a_data_error(photos: Path) -> None:
+    (photos / "more").chmod(0)
+    with pytest.raises(DataError, match=r"more: cannot be listed \(Permission denied\)"):
+        found(photos, ".")
+
+
+def test_a_name_that_is_too_long_is_a_missing_input(photos: Path) -> None:
+    with pytest.raises(MissingInputError):
+        found(photos, "x" * 300)
+
+
 def test_finding_and_predicting_change_nothing(model: Classifier, photos: Path) -> None:
     before = listing(photos)
     assert len(list(predict_files(model, find_pictures([str(photos)])))) == 5

@@ -14,9 +14,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from torchinception.data.folder import Folder, Sample, scan
+from torchinception.data.folder import Folder, scan
 from torchinception.data.labels import match_classes
 from torchinception.data.module import Blocks, Key, Keyed, KeyedSampler, Pictures, ResumableLoader
+from torchinception.data.samples import Sample, Samples
 from torchinception.data.transforms import Augment, Preprocess
 from torchinception.errors import DataError, UsageError
 from torchinception.progress import Listener
@@ -159,7 +160,8 @@ def test_a_run_that_is_allowed_never_trains_on_one_picture_and_every_process_tak
     holds: Property,
 ) -> None:
     def folder_of(count: int) -> Folder:
-        samples = tuple(Sample(Path(str(number)), number % 2, f"{number:x}") for number in range(count))
+        one = (Sample(Path("data", str(number)), number % 2, f"{number:064x}") for number in range(count))
+        samples = Samples.gather(Path("data"), one)
         return Folder(Path("data"), ("a", "b"), {"train": samples, "val": samples[:1]}, 28)
 
     @example(count=3, batch=2, world=1)
@@ -235,11 +237,11 @@ AUGMENTS = (
 
 
 @pytest.fixture(scope="module")
-def few(tmp_path_factory: pytest.TempPathFactory) -> tuple[Sample, ...]:
-    return tuple(scan(write_classes(tmp_path_factory.mktemp("data"), side=12, a=3, b=3)).splits["all"])
+def few(tmp_path_factory: pytest.TempPathFactory) -> Samples:
+    return scan(write_classes(tmp_path_factory.mktemp("data"), side=12, a=3, b=3)).splits["all"]
 
 
-def test_what_a_network_sees_depends_on_seed_epoch_and_index_alone(few: tuple[Sample, ...], holds: Property) -> None:
+def test_what_a_network_sees_depends_on_seed_epoch_and_index_alone(few: Samples, holds: Property) -> None:
     indices = st.lists(st.integers(0, 5), min_size=1, max_size=4)
 
     @given(
@@ -263,7 +265,7 @@ def test_what_a_network_sees_depends_on_seed_epoch_and_index_alone(few: tuple[Sa
     holds(draws)
 
 
-def test_another_seed_or_epoch_draws_others(few: tuple[Sample, ...], holds: Property) -> None:
+def test_another_seed_or_epoch_draws_others(few: Samples, holds: Property) -> None:
     keys = st.tuples(SEED, EPOCH)
 
     @given(keys=st.lists(keys, min_size=2, max_size=2, unique=True), index=st.integers(0, 5))

@@ -12,7 +12,7 @@ from conftest import SHORT, Result, outcome
 from data_fixtures import write_classes
 from shard_fixtures import files_of, write_keyed_tar, write_parquet, write_tar
 
-from torchinception.data import shards
+from torchinception.data import parquet_shards
 from torchinception.data.folder import scan
 from torchinception.data.module import Blocks, KeyedSampler, Pictures, ResumableLoader, find_blocks
 from torchinception.data.transforms import Augment, Preprocess
@@ -120,9 +120,9 @@ def test_drawn_pictures_are_the_same_in_a_folder_and_in_shards_but_near_ones_com
 
 def test_an_epoch_reads_each_row_group_once_and_keeps_two(folder: Path, tmp_path: Path) -> None:
     samples = scan(write_parquet(tmp_path / "0.parquet", files_of(folder))).splits["all"]
-    shards._row_group.cache_clear()
+    parquet_shards.row_group.cache_clear()
     assert sum(1 for _ in ResumableLoader(Pictures(samples, Preprocess(size=8), None, 3), 4, 0, train=True)) == 10
-    found = shards._row_group.cache_info()
+    found = parquet_shards.row_group.cache_info()
     assert (found.misses, found.currsize) == (10, 2)
 
 

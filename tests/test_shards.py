@@ -75,8 +75,9 @@ def test_shards_hold_the_same_as_the_folder_they_were_packed_from(
 def test_a_single_shard_can_be_named_itself_and_a_tenth_of_it_is_held_out(
     folder: Path, tmp_path: Path, name: str
 ) -> None:
-    path = write_tar(tmp_path / name, files_of(folder / "train"))
-    one, other = scan(path).for_training(), scan(folder / "train").for_training()
+    path = write_tar(tmp_path / "shards" / name, files_of(folder / "train"))
+    one, other = scan(path).for_training(), scan(path.parent).for_training()
+    assert one["val"]
     assert {k: {s.digest for s in v} for k, v in one.items()} == {k: {s.digest for s in v} for k, v in other.items()}
 
 
@@ -173,12 +174,30 @@ def test_a_broken_row_of_a_parquet_file_is_named(tmp_path: Path) -> None:
     assert "test.parquet: row 6: broken" in refused(tmp_path)
 
 
+def test_columns_may_be_called_as_in_the_hubs_cifar(tmp_path: Path) -> None:
+    expected = scan(write_parquet(tmp_path / "0.parquet", GOOD, ["b", "a"]))
+    found = scan(write_parquet(tmp_path / "1.parquet", GOOD, ["b", "a"], columns=("img", "fine_label")))
+    assert (found.classes, contents(found)) == (("a", "b"), contents(expected))
+
+
+def test_keys_of_webdataset_may_have_other_files_and_extensions_in_capitals(tmp_path: Path) -> None:
+    jpeg = encode(noise(1), "JPEG")
+    kinds = dict(a0="jpeg", a1="JPG", b0="Jpeg", b1="jpg")
+    members = [
+        (f"{key}.{kind}", content)
+        for key, picture in kinds.items()
+        for kind, content in ((picture, jpeg), ("txt", b"a caption"), ("json", b"{}"), ("CLS", key[:1].encode()))
+    ]
+    found = scan(write_tar(tmp_path / "0.tar", [*members, ("a0.seg.png", b"a mask"), ("__index__.txt", b"")]))
+    assert [found.classes[s.label] for s in found.splits["all"]] == ["a", "a", "b", "b"]
+
+
 def test_other_columns_are_listed_with_what_is_expected(tmp_path: Path) -> None:
     import pyarrow
     from pyarrow import parquet
 
-    parquet.write_table(pyarrow.table(dict(img=[b""], fine_label=[1])), tmp_path / "0.parquet")
-    assert "columns img (binary), fine_label (int64); expected image" in refused(tmp_path)
+    parquet.write_table(pyarrow.table(dict(picture=[b""], label=[1])), tmp_path / "0.parquet")
+    assert "columns picture (binary), label (int64); expected image" in refused(tmp_path)
     (tmp_path / "0.parquet").write_bytes(b"PAR1 no more")
     assert "0.parquet: not a parquet file" in refused(tmp_path)
 
@@ -225,7 +244,8 @@ def test_it_is_said_when_shuffling_cannot_mix_the_classes(tmp_path: Path) -> Non
     ("data", "name"),
     [
         ("torchvision:MNIST", "MNIST"),
-        ("torchvision:MNIST@/usr/share/x", "MNIST"),
+        ("torchvision:MNIST:/usr/share/x", "MNIST"),
+        ("torchvision:MNIST:C:\\data", "MNIST"),
         ("shop/flowers.tar", "flowers"),
         ("shop/v1.2", "v1.2"),
     ],

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from torchinception.data.crops import Count, Crops, check_crops
-from torchinception.data.folder import Folder, Sample, scan
+from torchinception.data.folder import Folder, scan
 from torchinception.data.labels import match_classes, readable
 from torchinception.data.module import ResumableLoader
+from torchinception.data.samples import Sample, Samples
 from torchinception.data.transforms import Preprocess
 from torchinception.errors import UsageError
 from torchinception.progress import Listener
@@ -26,7 +28,7 @@ class Model(Protocol):
     classes: tuple[str, ...]  # all different
     names: tuple[str, ...]  # what people call them
     preprocess: Preprocess
-    trained_on: str  # fingerprint of a folder
+    trained_on: str  # `training_fingerprint` of a folder
 
     def logits(self, batch: Tensor) -> Tensor:
         """uint8 (N, 3, size, size) -> float32 (N, classes)."""
@@ -92,7 +94,13 @@ def evaluate(
     """
     _check(model, batch, workers, crops)
     folder = scan(data, listener)
-    splits = folder.for_training() if folder.fingerprint == model.trained_on else folder.splits
+    known = folder.training_fingerprint == model.trained_on
+    if not known and model.trained_on.partition("-")[0] == folder.fingerprint and listener:
+        listener.say(
+            f"The model was trained on pictures in {folder.root}, but not as they are named or held out now; "
+            "all are counted"
+        )
+    splits = folder.for_training() if known else folder.splits
     split = next(name for name in ("test", "val", "all", "train") if splits.get(name))
     return measure(model, folder, splits[split], split, batch=batch, workers=workers, crops=crops, listener=listener)
 
@@ -101,7 +109,7 @@ def evaluate(
 def measure(
     model: Model,
     folder: Folder,
-    samples: Sequence[Sample],
+    samples: Samples,
     split: str,
     *,
     batch: int = 32,
@@ -111,7 +119,7 @@ def measure(
 ) -> Evaluation:
     """`evaluate` on given samples of a scanned folder."""
     count = _check(model, batch, workers, crops)
-    position = match_classes((folder.classes[s.label] for s in samples), model.classes, model.names)
+    position = match_classes((folder.classes[label] for label in np.unique(samples.labels)), model.classes, model.names)
     of = torch.tensor([position.get(name, -1) for name in folder.classes])  # of no picture: -1
     loader = ResumableLoader(Crops(samples, model.preprocess, count), max(1, batch // count), workers, train=False)
     parts, done, start = [], 0, time.perf_counter()

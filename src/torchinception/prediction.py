@@ -3,9 +3,11 @@
 import csv
 import glob
 import io
+import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from itertools import islice
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from torch import Tensor
 
 from torchinception.classifier import Classifier, Prediction
 from torchinception.data.images import load_image
+from torchinception.data.walk import in_order, is_ignored, walk
 from torchinception.errors import DataError, ImageError, MissingInputError, UsageError
 from torchinception.files import write_atomically
 
@@ -38,32 +41,63 @@ class Row:
 def find_pictures(patterns: Iterable[str]) -> list[Path]:
     """Files as named, folders searched for pictures by suffix, and globs (`**` for any depth), in order.
 
+    Searching follows links, ends loops, and passes over hidden files and those of systems, as training does.
+
     Raises:
         MissingInputError: a name or pattern matches nothing.
-        DataError: a folder without pictures.
+        DataError: no pictures in folders, or one that cannot be listed.
     """
     found: list[Path] = []
     for pattern in patterns:
-        matches = [Path(pattern)] if Path(pattern).exists() else map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207, an absolute pattern is allowed
-        places = sorted(place for place in matches if place.exists())
+        named = os.path.exists(pattern)  # noqa: PTH110, false for names that are too long
+        places = [Path(pattern)] if named else _match(pattern)
         if not places:
             raise MissingInputError(f"nothing at {pattern}; expected a picture, a folder of pictures or a glob")
-        for place in places:
-            inside = _pictures(place) if place.is_dir() else [place]
-            if not inside:
-                raise DataError(f"no pictures in {place}; looked for {', '.join(sorted(SUFFIXES))}")
-            found += inside
+        inside = [path for place in places for path in (_pictures(place) if place.is_dir() else [place])]
+        if not inside:
+            raise DataError(f"no pictures in {pattern}; looked for {', '.join(sorted(SUFFIXES))}")
+        found += inside
     return list(dict.fromkeys(found))
 
 
 def _pictures(folder: Path) -> list[Path]:
-    return [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SUFFIXES
-        and not path.is_dir()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
+    return [folder / name for name in _search(folder) if Path(name).suffix.lower() in SUFFIXES]
+
+
+def _search(folder: Path) -> list[str]:
+    """What is no file is among them, to get a row that says so."""
+    listing = walk(folder)
+    if listing.closed:
+        raise DataError(listing.closed[0])
+    return in_order([*listing.files, *listing.bad])
+
+
+def _match(pattern: str) -> list[Path]:
+    """The files and folders that a glob stands for; ignored are those that it does not name itself."""
+    parts = Path(pattern).parts
+    if "**" not in parts:
+        matches = [path for path in map(Path, glob.glob(pattern)) if path.exists()]  # noqa: PTH207, it may be absolute
+        pairs = [(path, zip(path.parts, parts, strict=False)) for path in sorted(matches)]
+        return [p for p, names in pairs if not any(is_ignored(n) and n != w and w[0] != "." for n, w in names)]
+    start = parts.index("**")  # from here on not with glob, which follows loops
+    bases = [path for path in _match(str(Path(*parts[:start]))) if path.is_dir()] if start else [Path()]
+    return [path for base in bases for path in _match_below(base, parts[start:])]
+
+
+def _match_below(base: Path, pattern: tuple[str, ...]) -> Iterator[Path]:
+    for name in _search(base):
+        path = Path(name)
+        inside_match = any(_fits(folder.parts, pattern) for folder in path.parents)
+        if _fits(path.parts, pattern) or (inside_match and path.suffix.lower() in SUFFIXES):
+            yield base / path
+
+
+def _fits(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return _fits(parts, pattern[1:]) or bool(parts and _fits(parts[1:], pattern))
+    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
 
 
 def predict_files(model: Classifier, paths: Iterable[Path], *, top: int = 5, batch: int = 32) -> Iterator[Row]:

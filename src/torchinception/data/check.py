@@ -20,6 +20,7 @@ from torchinception.data.findings import Finding, Item, Seen, find
 from torchinception.data.folder import name_of
 from torchinception.data.images import Picture, load_image
 from torchinception.data.layout import Candidate, lay_out
+from torchinception.data.remote import as_path
 from torchinception.errors import DataError, ImageError
 from torchinception.progress import Listener
 
@@ -52,7 +53,7 @@ def examine(
     """Decode every picture of `data` once, and write `check.json` and a contact sheet per class into `out`.
 
     Args:
-        data: as `scan` takes it: class folders, shards, a manifest, `torchvision:NAME`.
+        data: as `scan` takes it: class folders, a table, shards here or behind a URL, `torchvision:NAME`.
         out: a folder that is new or holds an earlier check; `NAME-check` in the current folder if not given.
         workers: threads that decode; as many as there are cores if not given.
         listener: hears of progress.
@@ -65,15 +66,17 @@ def examine(
     """
     listener, workers = listener or Listener(), workers or cpu_count() or 1
     out = Path(out) if out else Path(f"{name_of(data)}-check")
-    root = stock.fetch(data, listener) if stock.is_stock(data) else Path(data)
+    root = stock.fetch(data, listener) if stock.is_stock(data) else as_path(data)
     layout = lay_out(root, listener)
     candidates = sorted(layout.candidates, key=lambda found: ORDER.index(found.split))
-    if not candidates and not layout.bad:
+    in_the_way = [*layout.bad, *layout.misplaced]
+    if not candidates and not in_the_way:
         raise DataError(f"no pictures in {root}; expected one folder of pictures per class, as {root}/roses/a.jpg")
-    folders = {root} if root.is_dir() else {found.path.parent for found in candidates if not found.member}
+    folders = {root} if isinstance(root, Path) and root.is_dir() else set()
+    folders |= {found.path.parent for found in candidates if isinstance(found.path, Path) and not found.member}
     old = claim(out, folders)
     classes = tuple(sorted(layout.classes))
-    splits = tuple(split for split in ORDER if split in layout.splits)
+    splits = tuple(split for split in ORDER if split in layout.parts)
     examined = _examine(candidates, workers, listener)
     seen = examined.seen
     unreadable = Finding(
@@ -83,7 +86,7 @@ def examine(
         "unusable",
         "Files that cannot be used",
         "What to do stands beside each",
-        tuple(Item((line,)) for line in layout.bad),
+        tuple(Item((line,)) for line in in_the_way),
         True,
     )
     sides = [[s.width for s in seen], [s.height for s in seen]]
@@ -139,6 +142,7 @@ def _read(found: Candidate) -> tuple[bytes, Picture]:
     if found.member is not None:
         content = shards.read_member(found.path, found.member)
         return content, shards.decode_member(found.path, found.member, content)
+    assert isinstance(found.path, Path)
     picture = load_image(found.path)  # it looks before it reads: pipes and devices are not opened
     try:
         return found.path.read_bytes(), picture

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from torchinception.data.folder import Sample
 from torchinception.data.images import Picture
 from torchinception.data.module import Key, Keyed, read_picture
+from torchinception.data.samples import Sample
 from torchinception.data.transforms import Preprocess, _resize
 from torchinception.errors import UsageError
 

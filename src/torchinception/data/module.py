@@ -9,8 +9,8 @@ import hashlib
 import os
 import signal
 from abc import abstractmethod
+from array import array
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
@@ -19,8 +19,9 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from torchinception.data.folder import Sample
 from torchinception.data.images import Picture
+from torchinception.data.remote import Place
+from torchinception.data.samples import Sample
 from torchinception.data.transforms import Augment, Preprocess
 from torchinception.errors import DataError, ImageError
 
@@ -104,12 +105,15 @@ class Blocks(NamedTuple):
 
 def find_blocks(samples: Sequence[Sample]) -> Blocks | None:
     """None for pictures in files of their own: those are read in any order."""
-    members = [(s.path, s.member) for s in samples if s.member is not None]
-    if len(members) < len(samples) or not members:
+    if not samples or samples[0].member is None:
         return None
-    number: dict[tuple[Path, int], int] = {}
-    of = [number.setdefault((path, member.block), len(number)) for path, member in members]
-    return Blocks(torch.tensor(of), min(member.together for _, member in members))
+    number: dict[tuple[Place, int], int] = {}
+    of, together = array("i"), samples[0].member.together
+    for sample in samples:
+        assert sample.member
+        of.append(number.setdefault((sample.path, sample.member.block), len(number)))
+        together = min(together, sample.member.together)
+    return Blocks(torch.tensor(of), together)
 
 
 class KeyedSampler(Sampler[Key]):

@@ -15,8 +15,9 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import DDPStrategy
 
 from torchinception.classifier import Classifier
-from torchinception.data.folder import Folder, Sample
+from torchinception.data.folder import Folder
 from torchinception.data.module import Pictures, PicturesModule, keyed_seed
+from torchinception.data.samples import Samples
 from torchinception.devices import PRECISIONS, forked_random
 from torchinception.files import cache_folder
 from torchinception.models import Inception, create
@@ -45,7 +46,7 @@ class Job:
     """One run, checked and resolved."""
 
     folder: Folder
-    splits: dict[str, tuple[Sample, ...]]
+    splits: dict[str, Samples]
     recipe: Recipe
     out: Path
     workers: int
@@ -108,7 +109,7 @@ def fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
     )
     weights = class_weights(recipe.loss, job.folder.classes, count_classes(job.folder, job.splits))
     preprocess = None if recipe.features.cached else recipe.preprocess
-    training = Training(net, preprocess, recipe, steps, job.folder.fingerprint, weights)
+    training = Training(net, preprocess, recipe, steps, job.folder.training_fingerprint, weights)
     if recipe.precision == "fp64":
         training.double()  # Lightning would do it after it has read a checkpoint into less
     if ranks.rank:
@@ -128,7 +129,7 @@ def fit(job: Job, *, resume: bool) -> tuple[Classifier, Recorder]:
         preprocess=recipe.preprocess,
         recipe=recipe.model_dump(mode="json"),
         versions={name: version(name) for name in VERSIONS},
-        data=job.folder.fingerprint,
+        data=job.folder.training_fingerprint,
         origin=recipe.weights_origin or {},
     )
     training.float()
@@ -165,7 +166,7 @@ def _network(job: Job, *, begun: bool) -> tuple[Inception, Inception]:
 def _loaders(job: Job, trunk: Inception | None) -> PicturesModule:
     recipe, splits, ranks = job.recipe, job.splits, job.ranks
     assert recipe.batch
-    labels = [sample.label for sample in splits["train"]]
+    labels = splits["train"].labels.tolist()
     if trunk is None:
         train: Any = Pictures(splits["train"], recipe.preprocess, recipe.augment, recipe.seed, recipe.size_at)
         val: Any = Pictures(splits["val"], recipe.preprocess, None, recipe.seed)
@@ -198,7 +199,7 @@ def _features(job: Job, trunk: Inception) -> tuple[Features, Features]:
     rows = map_rows(path, trunk.classifier.in_features, rows_there)
     count, each = len(splits["train"]), len(chosen)
     mine = [positions[i * each : (i + 1) * each] for i in range(count)]
-    labels = {split: [sample.label for sample in splits[split]] for split in ("train", "val")}
+    labels = {split: splits[split].labels.tolist() for split in ("train", "val")}
     return (
         Features(rows, mine, labels["train"], recipe.seed),
         Features(rows, [[position] for position in positions[count * each :]], labels["val"], recipe.seed),

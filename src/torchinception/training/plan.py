@@ -6,8 +6,9 @@ from collections import Counter
 
 import torch
 
-from torchinception.data.folder import Folder, Sample
+from torchinception.data.folder import Folder
 from torchinception.data.module import Pictures
+from torchinception.data.samples import Samples
 from torchinception.data.transforms import Preprocess
 from torchinception.devices import resolve_precision
 from torchinception.errors import UsageError
@@ -25,7 +26,7 @@ FEWEST_STEPS = 600  # from scratch, fewer leave even a small folder unlearned
 def choose(
     recipe: Recipe,
     folder: Folder,
-    splits: dict[str, tuple[Sample, ...]],
+    splits: dict[str, Samples],
     device: torch.device,
     listener: Listener,
     *,
@@ -94,7 +95,7 @@ def choose(
 
 def _epochs(
     recipe: Recipe,
-    splits: dict[str, tuple[Sample, ...]],
+    splits: dict[str, Samples],
     folder: Folder,
     device: torch.device,
     listener: Listener,
@@ -114,7 +115,7 @@ def _epochs(
     return epochs
 
 
-def _pictures_per_second(recipe: Recipe, samples: tuple[Sample, ...]) -> float:
+def _pictures_per_second(recipe: Recipe, samples: Samples) -> float:
     """How fast one process reads and augments pictures."""
     some = samples[:: max(1, len(samples) // 32)]
     pictures = Pictures(some, recipe.preprocess, recipe.augment, recipe.seed)
@@ -125,9 +126,9 @@ def _pictures_per_second(recipe: Recipe, samples: tuple[Sample, ...]) -> float:
     return len(some) / (time.perf_counter() - start)
 
 
-def count_classes(folder: Folder, splits: dict[str, tuple[Sample, ...]]) -> list[int]:
+def count_classes(folder: Folder, splits: dict[str, Samples]) -> list[int]:
     """Training pictures of each class."""
-    found = Counter(sample.label for sample in splits["train"])
+    found = Counter(splits["train"].labels.tolist())
     return [found[label] for label in range(len(folder.classes))]
 
 

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 
 from torchinception.classifier import Classifier, load
-from torchinception.data.folder import Folder, Sample, name_of, scan
+from torchinception.data.folder import Folder, name_of, scan
 from torchinception.data.labels import readable
+from torchinception.data.samples import Samples
 from torchinception.devices import resolve_device
 from torchinception.errors import MissingInputError, SaveError, UsageError
 from torchinception.evaluation import measure
@@ -130,7 +131,7 @@ def train(
 
         start: Start | None = None
 
-        def prepare() -> tuple[Folder, dict[str, tuple[Sample, ...]], Recipe]:
+        def prepare() -> tuple[Folder, dict[str, Samples], Recipe]:
             nonlocal start
             end = begun_at + parse_duration(budget) if budget else None
             folder, splits, resolved, start = _prepare(
@@ -172,7 +173,7 @@ def _prepare(
     resume: bool,
     until: float | None,
     find_batch: bool,
-) -> tuple[Folder, dict[str, tuple[Sample, ...]], Recipe, Start | None]:
+) -> tuple[Folder, dict[str, Samples], Recipe, Start | None]:
     """Check the pictures, and the recipe against them and against an earlier part of the run."""
     own = out / "recipe.toml"
     begun = load_recipe(own) if resume and own.exists() else None
@@ -237,7 +238,11 @@ def _finish(job: Job, model: Classifier, recorder: Recorder) -> None:
         facts={
             "Result": {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in metrics.items() if k != "per_class"},
             "Recipe": {"recipe.toml": to_toml(recipe)},
-            "Made with": {**model.spec.versions, "data": job.folder.root, "fingerprint": job.folder.fingerprint},
+            "Made with": {
+                **model.spec.versions,
+                "data": job.folder.root,
+                "fingerprint": job.folder.training_fingerprint,
+            },
         },
         history=recorder.rows,
         per_class={name: last.per_class.get(name) for name in called},
