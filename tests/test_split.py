@@ -19,6 +19,7 @@ CLASSES = ("roses", "tulips", "猫")
 LOW = 2**64 // 10
 Files = dict[str, int]  # name in a class folder -> number of its content
 NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=()), min_size=1, max_size=8)
+NAMES = NAMES.filter(lambda name: name not in (".", ".."))
 FOLDERS = st.lists(
     st.dictionaries(NAMES, st.integers(0, 40), min_size=2, max_size=30).filter(lambda f: len({*f.values()}) > 1),
     min_size=1,
