@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from torchinception.errors import ImageError
 
@@ -19,19 +19,26 @@ MAX_PIXELS = 50_000_000
 MAX_BYTES = 200_000_000
 
 
-def load_image(source: Source) -> Picture:
+def load_image(source: Source, *, least: int | None = None) -> Picture:
+    """`open_image` as an array: RGB, uint8, (H, W, 3)."""
+    return _from_array(source) if isinstance(source, np.ndarray) else np.array(open_image(source, least=least))
+
+
+def open_image(source: Source, *, least: int | None = None) -> Image.Image:
     """Decode one picture as people see it: turned by its EXIF orientation, transparency over white.
 
     16-bit grey is scaled to 8 bits; of an animation the first frame counts; colour profiles are left alone.
+    With `least` a JPEG file is decoded at the smallest of the scales 1, 1/2, 1/4 and 1/8 that leaves its shorter side
+    `least` px or more, which is several times faster; what that changes is told at `Preprocess.least`.
 
     Returns:
-        RGB, uint8, (H, W, 3).
+        RGB, decoded; a picture given as such may come back itself.
 
     Raises:
         ImageError: missing, empty, not one of `FORMATS`, broken, too large, or of an unknown kind.
     """
     if isinstance(source, np.ndarray):
-        return _from_array(source)
+        return Image.fromarray(_from_array(source))
     name = source if isinstance(source, str | Path) else f"<{type(source).__name__}>"
     if isinstance(source, Image.Image):
         return _decode(source, name)
@@ -61,17 +68,21 @@ def load_image(source: Source) -> Picture:
         if not isinstance(error, UnidentifiedImageError):
             raise ImageError(name, "broken", f"{error}; remove it or copy it again") from error
         raise ImageError(name, "not a picture", f"readable are {', '.join(FORMATS)}") from None
-    return _decode(image, name)
+    return _decode(image, name, least)
 
 
-def _decode(image: Image.Image, name: str | Path) -> Picture:
+def _decode(image: Image.Image, name: str | Path, least: int | None = None) -> Image.Image:
     if not image.width * image.height:
         raise ImageError(name, "no pixels", "give a picture")
     if image.width * image.height > MAX_PIXELS:
         raise ImageError(name, "too large", f"at most {MAX_PIXELS:,} pixels are decoded, not {image.size}")
     try:
+        if least is not None:
+            image.draft(None, (least, least))  # formats other than JPEG ignore it
         image.load()
-        return np.array(_to_rgb(ImageOps.exif_transpose(image)))
+        if image.getexif().get(ExifTags.Base.Orientation) in range(2, 9):
+            image = ImageOps.exif_transpose(image)  # copies even what needs no turning, as `convert` does
+        return image if image.mode == "RGB" and not image.has_transparency_data else _to_rgb(image)
     except (
         OSError,
         SyntaxError,

@@ -48,24 +48,45 @@ class Preprocess(BaseModel):
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[Ratio, Ratio, Ratio] = (0.5, 0.5, 0.5)
 
-    def cut(self, picture: Picture) -> Tensor:
-        """RGB uint8 (H, W, 3) -> uint8 (3, size, size)."""
+    @property
+    def least(self) -> int:
+        """The `least` of `open_image` that leaves every picture to be shrunk, never to be enlarged."""
+        return round(self.size / self.crop)
+
+    def cut(self, picture: Picture | Image.Image) -> Tensor:
+        """RGB uint8 (H, W, 3), or an RGB image, which is faster -> uint8 (3, size, size), channels last in memory."""
+        image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
         if self.resize == "stretch":
-            top, left = (int((length - length * self.crop) / 2) for length in picture.shape[:2])
-            middle = picture[top : picture.shape[0] - top, left : picture.shape[1] - left]
+            left, top = (int((length - length * self.crop) / 2) for length in image.size)
+            middle = image.crop((left, top, image.width - left, image.height - top))
             return _to_tensor(_resize(middle, self.size, self.size, self.interpolation))
-        side = min(picture.shape[:2])
-        top, left = (max(0, (length - 4 * side) // 2) for length in picture.shape[:2])
-        picture = picture[top : top + 4 * side, left : left + 4 * side]  # of a long strip only the middle is enlarged
-        height, width = (int(round(self.size / self.crop) * length / side) for length in picture.shape[:2])
-        picture = _resize(picture, height, width, self.interpolation)
-        top, left = (round((length - self.size) / 2) for length in (height, width))
-        return _to_tensor(picture[top : top + self.size, left : left + self.size])
+        side = min(image.size)
+        if max(image.size) > 4 * side:  # of a long strip only the middle is enlarged
+            left, top = (max(0, (length - 4 * side) // 2) for length in image.size)
+            image = image.crop((left, top, min(left + 4 * side, image.width), min(top + 4 * side, image.height)))
+        width, height = (int(round(self.size / self.crop) * length / side) for length in image.size)
+        left, top = (round((length - self.size) / 2) for length in (width, height))
+        pillows = self.interpolation == "bilinear" or self.interpolation == "bicubic"
+        if pillows and image.height <= 2 * image.width:  # across, then down: Pillow 13 takes taller ones the other way
+            image = _resize_part(image, 0, width, left, self.size, self.interpolation)
+            return _to_tensor(_resize_part(image, 1, height, top, self.size, self.interpolation))
+        image = _resize(image, width, height, self.interpolation)
+        return _to_tensor(image.crop((left, top, left + self.size, top + self.size)))
 
     def normalize(self, batch: Tensor) -> Tensor:
         """uint8 (N, 3, size, size) -> float32 (N, 3, size, size), channels last in memory."""
-        mean, std = (torch.tensor(v, device=batch.device).view(3, 1, 1) for v in (self.mean, self.std))
-        return ((batch.float() / 255 - mean) / std).contiguous(memory_format=torch.channels_last)
+        count, _, height, width = batch.shape
+        rows = batch.permute(0, 2, 3, 1).reshape(count, height, 3 * width)
+        if (
+            rows.device.type == "cpu"
+        ):  # NumPy asks Linux for large pages, which come several times faster than small ones
+            values = torch.from_numpy(np.empty(rows.shape, np.float32)).copy_(rows)
+        else:
+            values = rows.float()
+        # one pass over whole rows, as channel by channel three values at a time would not be vectorised
+        mean, std = (torch.tensor(three, device=batch.device).repeat(width) for three in (self.mean, self.std))
+        values.div_(255).sub_(mean).div_(std)
+        return values.view(count, height, width, 3).permute(0, 3, 1, 2)
 
 
 class Augment(BaseModel):
@@ -101,8 +122,8 @@ class Augment(BaseModel):
             raise ValueError("the first must not be above the second")
         return span
 
-    def cut(self, picture: Picture, size: int, random: Random) -> Tensor:
-        """RGB uint8 (H, W, 3) -> uint8 (3, size, size), by draws from `random` alone."""
+    def cut(self, picture: Picture | Image.Image, size: int, random: Random) -> Tensor:
+        """RGB uint8 (H, W, 3) or an RGB image -> uint8 (3, size, size), by draws from `random` alone."""
         from torchvision.transforms.v2 import functional  # 1.6 s to import, and prediction needs none of it
 
         cut = self._crop(picture, size, random)
@@ -112,17 +133,16 @@ class Augment(BaseModel):
             cut = self._rand_augment(cut, random)
         return self._color(cut, random)
 
-    def _crop(self, picture: Picture, size: int, random: Random) -> Tensor:
+    def _crop(self, picture: Picture | Image.Image, size: int, random: Random) -> Tensor:
         from torchvision.transforms.v2 import InterpolationMode, functional
 
-        top, left, height, width = self._box(picture.shape[0], picture.shape[1], random)
-        pixels = torch.from_numpy(picture).permute(2, 0, 1)
+        image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+        top, left, height, width = self._box(image.height, image.width, random)
+        pixels = torch.from_numpy(np.array(image.crop((left, top, left + width, top + height)))).permute(2, 0, 1)
         method = random.choice(RANDOM_INTERPOLATION) if self.interpolation == "random" else "bilinear"
         if method == "area":
-            box = pixels[None, :, top : top + height, left : left + width].float()
-            return interpolate(box, (size, size), mode="area")[0].round().to(torch.uint8)
-        mode = InterpolationMode(method)
-        cut: Tensor = functional.resized_crop(pixels, top, left, height, width, [size, size], mode, antialias=True)
+            return interpolate(pixels[None].float(), (size, size), mode="area")[0].round().to(torch.uint8)
+        cut: Tensor = functional.resize(pixels, [size, size], InterpolationMode(method), antialias=True)
         return cut
 
     def _rand_augment(self, cut: Tensor, random: Random) -> Tensor:
@@ -162,19 +182,41 @@ class Augment(BaseModel):
         return (height - side) // 2, (width - side) // 2, side, side
 
 
-def _resize(picture: Picture, height: int, width: int, method: Interpolation) -> Picture:
-    """RGB uint8 (H, W, 3) -> RGB uint8 (height, width, 3)."""
-    if picture.shape[:2] == (height, width):
-        return picture
+def _resize_part(
+    image: Image.Image, axis: int, length: int, start: int, count: int, method: Interpolation
+) -> Image.Image:
+    """Pixels `start` to `start + count` of `image` resized by Pillow to `length` along `axis`: 0 across, 1 down.
+
+    Pillow leaves out the other pixels when told the edges of a box; but these become float32, which moves pixels by
+    some 1e-5, enough to change one in 300 by a level. So the box ends where both edges are multiples of 1/256.
+    """
+    old = image.size[axis]
+    if length != old:
+        period = length // math.gcd(length, 256 * old)
+        first, last = start // period * period, -(-(start + count) // period) * period
+        size, box = list(image.size), [0.0, 0.0, *image.size]
+        size[axis], box[axis], box[axis + 2] = last - first, first * old / length, last * old / length
+        resampling = Image.Resampling[method.upper()]
+        image = image.resize((size[0], size[1]), resampling, (box[0], box[1], box[2], box[3]))
+        start -= first
+    edges = [0, 0, *image.size]
+    edges[axis], edges[axis + 2] = start, start + count
+    return image.crop((edges[0], edges[1], edges[2], edges[3]))
+
+
+def _resize(image: Image.Image, width: int, height: int, method: Interpolation) -> Image.Image:
+    """All of an RGB image."""
+    if image.size == (width, height):
+        return image
     if method == "bilinear" or method == "bicubic":
-        image = Image.fromarray(picture).resize((width, height), Image.Resampling[method.upper()])
-        return np.asarray(image)
+        return image.resize((width, height), Image.Resampling[method.upper()])
+    picture = np.array(image)
     if method == "bilinear_torch":
-        pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float()
-        resized = interpolate(pixels, (height, width), mode="bilinear", align_corners=False)
-        return resized[0].permute(1, 2, 0).round().to(torch.uint8).numpy()
-    values = _lerp_tf1(_lerp_tf1(picture.astype(np.float32), width, axis=1), height, axis=0)
-    return values.round().astype(np.uint8)
+        pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
+        values = interpolate(pixels, (height, width), mode="bilinear", align_corners=False)[0].permute(1, 2, 0).numpy()
+    else:
+        values = _lerp_tf1(_lerp_tf1(picture.astype(np.float32), width, axis=1), height, axis=0)
+    return Image.fromarray(values.round().astype(np.uint8))
 
 
 def _lerp_tf1(values: npt.NDArray[np.float32], length: int, axis: int) -> npt.NDArray[np.float32]:
@@ -189,5 +231,6 @@ def _lerp_tf1(values: npt.NDArray[np.float32], length: int, axis: int) -> npt.ND
     return mixed
 
 
-def _to_tensor(picture: Picture) -> Tensor:
-    return torch.from_numpy(picture.transpose(2, 0, 1).copy())
+def _to_tensor(image: Image.Image) -> Tensor:
+    """RGB -> uint8 (3, H, W), channels last in memory."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
