@@ -17,7 +17,7 @@ from torchvision.transforms import CenterCrop, Compose, InterpolationMode, PILTo
 from torchinception.data.folder import scan
 from torchinception.data.images import load_image
 from torchinception.data.module import Pictures
-from torchinception.data.transforms import Augment, Interpolation, Preprocess
+from torchinception.data.transforms import Augment, Interpolation, Preprocess, stack
 from torchinception.errors import ImageError
 
 SIDE = 240
@@ -71,6 +71,13 @@ def test_each_channel_has_its_own_mean_and_deviation() -> None:
 
 def test_the_input_is_channels_last_in_memory() -> None:
     batch = Preprocess(size=8).normalize(torch.zeros(2, 3, 8, 8, dtype=torch.uint8))
+    assert batch.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_stacked_cuts_are_channels_last_in_memory() -> None:
+    cuts = [Preprocess(size=8).cut(noise(seed, 20, 20)) for seed in range(3)]
+    batch = stack([cuts[0].contiguous(), *cuts[1:]])
+    assert torch.equal(batch, torch.stack(cuts))
     assert batch.is_contiguous(memory_format=torch.channels_last)
 
 

@@ -1,0 +1,125 @@
+"""JPEG files to normalised float32 batches, beside torchvision's `ImageFolder` with the usual transforms.    make bench
+
+299 px of 342, bilinear; one thread, processor time. Both sides read the same files, one batch after the other, in this
+process; the files are in the system's cache. The photographs are drawn: detail of every size, the finer the fainter,
+and a sensor's noise, as JPEG of quality 90 with halved colour (4:2:0). How many bytes a file has decides how much
+reduced decoding gains, as its Huffman codes must be read all the same; hence 12 megapixels both sharp and soft.
+"""
+
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchvision
+from PIL import Image, __version__, features
+from run import RESULTS, compare
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torchvision.datasets import ImageFolder
+from torchvision.transforms import CenterCrop, Compose, Normalize, Resize, ToTensor
+
+from torchinception.data.images import open_image
+from torchinception.data.transforms import Preprocess, stack
+
+LOOK = Preprocess(size=299, crop=299 / 342)
+USUAL = Compose([Resize(342), CenterCrop(299), ToTensor(), Normalize(LOOK.mean, LOOK.std)])
+
+
+def write_photographs(folder: Path, count: int, width: int, height: int, finest: int) -> list[Path]:
+    """In one class; detail down to `finest` px, and noise of three grey levels if that is one."""
+    (folder / "photographs").mkdir(parents=True)
+    paths = [folder / "photographs" / f"{number:03}.jpg" for number in range(count)]
+    for seed, path in enumerate(paths):
+        draws = np.random.default_rng(seed)
+        values = np.full((height, width, 3), 128, np.float32)
+        cells = 4
+        while cells * finest < width:
+            fields = Image.fromarray(draws.integers(0, 256, (cells * 3 // 4, cells, 3), dtype=np.uint8))
+            values += (np.asarray(fields.resize((width, height)), np.float32) - 128) * np.float32(1.2 / cells**0.45)
+            cells *= 2
+        values += (3 if finest == 1 else 0) * draws.standard_normal(values.shape, np.float32)
+        picture = Image.fromarray(values.clip(0, 255).astype(np.uint8))
+        picture.save(path, quality=90, subsampling="4:2:0")
+    return paths
+
+
+def theirs(folder: Path, batch: int) -> Iterator[Tensor]:
+    """Batches, float32 (N, 3, 299, 299)."""
+    return (pictures for pictures, _ in DataLoader(ImageFolder(str(folder), USUAL), batch))
+
+
+def ours(paths: list[Path], batch: int, least: int | None = None) -> Iterator[Tensor]:
+    """Batches, float32 (N, 3, 299, 299)."""
+    for start in range(0, len(paths), batch):
+        cuts = [LOOK.cut(open_image(path, least=least)) for path in paths[start : start + batch]]
+        yield LOOK.normalize(stack(cuts))
+
+
+def quick(paths: list[Path], batch: int, least: int) -> None:
+    consume(ours(paths, batch, least))
+
+
+def consume(batches: Iterator[Tensor]) -> None:
+    """Hold one batch at a time, as training does."""
+    for _ in batches:
+        pass
+
+
+def differences(paths: list[Path], least: int) -> dict[str, float]:
+    """Between exact and reduced crops, in grey levels of 255."""
+    both = [[LOOK.cut(open_image(path, least=one)).int() for one in (None, least)] for path in paths]
+    gaps = [(exact - reduced).abs() for exact, reduced in both]
+    return dict(mean=float(torch.stack(gaps).double().mean()), largest=float(max(gap.max() for gap in gaps)))
+
+
+def measure(folder: Path, title: str, count: int, width: int, height: int, finest: int = 1) -> dict[str, object]:
+    """One kind of file: the answers compared, then the times."""
+    paths = write_photographs(folder, count, width, height, finest)
+    batch = min(count, 32)
+    for right, found in zip(theirs(folder, batch), ours(paths, batch), strict=True):
+        torch.testing.assert_close(found, right, rtol=0, atol=2**-22)  # the same grey levels; two roundings more
+    file_bytes = statistics.mean(path.stat().st_size for path in paths)
+    sides = {"torchvision": lambda: consume(theirs(folder, batch)), "exact": lambda: consume(ours(paths, batch))}
+    results: dict[str, object] = dict(pictures=count, batch=batch, file_bytes=file_bytes)
+    if min(width, height) > LOOK.least:
+        for name, least in (("reduced", LOOK.least), ("reduced further", LOOK.least // 2)):
+            results[f"{name}: difference"] = differences(paths, least)
+            sides[name] = partial(quick, paths, batch, least)
+    title = f"{count} files of {title}, {file_bytes / 1e3:,.0f} kB each"
+    times = compare(title, sides, clock=time.process_time)
+    print("  " + ", ".join(f"{name} {value}" for name, value in results.items() if "difference" in name))
+    return results | times
+
+
+def main() -> None:
+    """Measure, print, and write results/pictures.json."""
+    torch.set_num_threads(1)
+    results: dict[str, object] = dict(
+        machine=f"{platform.machine()}, {os.cpu_count()} cores, 1 thread",
+        versions=dict(
+            python=platform.python_version(),
+            torch=torch.__version__,
+            torchvision=torchvision.__version__,
+            pillow=__version__,
+            jpeg=features.version("libjpeg_turbo"),
+        ),
+    )
+    print(results["machine"], results["versions"])
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        results["500x375"] = measure(folder / "small", "500x375", 64, 500, 375)
+        results["12 megapixels"] = measure(folder / "large", "4000x3000", 4, 4000, 3000)
+        results["12 megapixels, soft"] = measure(folder / "soft", "4000x3000 without the finest", 4, 4000, 3000, 4)
+    (RESULTS / "pictures.json").write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
