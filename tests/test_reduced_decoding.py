@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from torchinception.data import images
+from torchinception.data.augment import Augment
 from torchinception.data.images import load_image, open_image
-from torchinception.data.transforms import Augment, Interpolation, Preprocess
+from torchinception.data.transforms import Interpolation, Preprocess
 from torchinception.errors import ImageError
 
 
@@ -60,7 +61,7 @@ def test_every_kind_of_jpeg_keeps_its_colours(mode: str) -> None:
     found = open_image(content, least=100)
     assert (found.mode, found.size) == ("RGB", (160, 120))
     right = np.asarray(open_image(content).resize((160, 120), Image.Resampling.BOX)).astype(int)
-    assert abs(np.asarray(found) - right).mean() < 2  # measured: 0.5 to 0.7; other colours are off by tens
+    assert abs(np.asarray(found) - right).mean() < 2  # measured: below 0.5; with red and blue exchanged 33
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -72,7 +73,7 @@ def test_pictures_are_turned_as_without_reduction(orientation: int) -> None:
     found = open_image(content, least=100)
     assert found.size == (exact.width // 4, exact.height // 4)
     right = np.asarray(exact.resize(found.size, Image.Resampling.BOX)).astype(int)
-    assert abs(np.asarray(found) - right).mean() < 2  # measured: below 0.7; turned another way 20 and more
+    assert abs(np.asarray(found) - right).mean() < 2  # measured: 0.9; turned another way 49 and more
 
 
 def test_the_two_pictures_of_an_mpo_file_are_reduced_like_a_jpeg() -> None:
@@ -83,9 +84,7 @@ def test_the_two_pictures_of_an_mpo_file_are_reduced_like_a_jpeg() -> None:
 def test_a_picture_in_memory_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(jpeg(photograph(640, 480)))
     with Image.open(tmp_path / "a.jpg") as image:
-        exif = image.getexif()
         assert open_image(image, least=10).size == image.size == (640, 480)
-        assert image.getexif() == exif
     array = noise(0, 64, 64)
     assert load_image(array, least=8) is array
 
@@ -110,8 +109,8 @@ def test_a_quick_look_differs_from_the_exact_crop_by_less_than_a_grey_level(inte
     quick = open_image(content, least=preprocess.least)
     assert quick.size == (800, 600)
     difference = (preprocess.cut(quick).int() - preprocess.cut(open_image(content)).int()).abs()
-    assert difference.float().mean() < 0.5  # measured: 0.31 and 0.33
-    assert difference.max() <= 6  # measured: 3 and 3
+    assert difference.float().mean() < 0.4  # measured: 0.18 and 0.21
+    assert difference.max() <= 4  # measured: 2 and 2
 
 
 @given(width=st.integers(1, 3000), height=st.integers(1, 3000), size=st.integers(8, 64), crop=st.floats(0.5, 1))

@@ -14,10 +14,11 @@ from PIL import Image
 from torch.nn.functional import interpolate
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, PILToTensor, Resize
 
+from torchinception.data.augment import Augment
 from torchinception.data.folder import scan
 from torchinception.data.images import load_image
 from torchinception.data.module import Pictures
-from torchinception.data.transforms import Augment, Interpolation, Preprocess, stack
+from torchinception.data.transforms import Interpolation, Preprocess, stack
 from torchinception.errors import ImageError
 
 SIDE = 240

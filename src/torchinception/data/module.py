@@ -19,9 +19,10 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from torchinception.data.augment import Augment
 from torchinception.data.folder import Sample
 from torchinception.data.images import Picture
-from torchinception.data.transforms import Augment, Preprocess
+from torchinception.data.transforms import Preprocess
 from torchinception.errors import DataError, ImageError
 
 Key = tuple[int, int]  # (epoch, index)

@@ -19,7 +19,8 @@ from pydantic import (
     ValidationError,
 )
 
-from torchinception.data.transforms import Augment, Interpolation, Preprocess
+from torchinception.data.augment import Augment
+from torchinception.data.transforms import Interpolation, Preprocess
 from torchinception.errors import MissingInputError, UsageError
 from torchinception.network import Options, some_options
 
