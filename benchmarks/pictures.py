@@ -10,6 +10,8 @@ import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +31,31 @@ from torchvision.transforms import CenterCrop, Compose, Normalize, Resize, ToTen
 from torchinception.data.images import open_image
 from torchinception.data.transforms import Preprocess, stack
 
+HERE = Path(__file__).parent
+PEAK = """
+import sys
+from pathlib import Path
+from PIL import Image
+from pictures import LOOK, USUAL, open_image
+
+def kilobytes(field):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field))
+
+def read(path):
+    if side == "torchvision":
+        return USUAL(Image.open(path).convert("RGB"))
+    picture = open_image(path, least=LOOK.least if side == "reduced" else None)
+    return LOOK.normalize(LOOK.cut(picture)[None])
+
+side, path = sys.argv[1:]
+USUAL(Image.new("RGB", (400, 400)))
+LOOK.normalize(LOOK.cut(Image.new("RGB", (400, 400)))[None])
+Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+before = kilobytes("VmRSS")
+read(path)
+print(kilobytes("VmHWM") - before)
+"""
 LOOK = Preprocess(size=299, crop=299 / 342)
 BYTES = LOOK.model_copy(update={"interpolation": "bilinear_uint8"})
 USUAL = Compose([Resize(342), CenterCrop(299), ToTensor(), Normalize(LOOK.mean, LOOK.std)])
@@ -70,6 +97,12 @@ def consume(batches: Callable[[], Iterator[Tensor]]) -> None:
         pass
 
 
+def peak_bytes(side: str, path: Path) -> int:
+    """What one picture takes in a fresh process, warm (Linux: VmHWM)."""
+    command = [sys.executable, "-W", "ignore", "-c", PEAK, side, str(path)]
+    return 1024 * int(subprocess.run(command, check=True, capture_output=True, text=True, cwd=HERE).stdout)
+
+
 def differences(paths: list[Path], look: Preprocess, least: int | None) -> dict[str, float]:
     """From the exact crops, in grey levels of 255."""
     gaps = [(look.cut(open_image(path, least=least)).int() - LOOK.cut(open_image(path)).int()).abs() for path in paths]
@@ -100,7 +133,9 @@ def measure(folder: Path, title: str, count: int, width: int, height: int, fines
     gaps = {name: differences(paths, *way) for name, way in ways.items()}
     for name, gap in gaps.items():
         print(f"  {name} differs by {gap['mean']:.4f} of 255 on average, {gap['largest']:.0f} at most")
-    return dict(pictures=count, batch=batch, file_bytes=file_bytes, differences=gaps) | times
+    memory = {side: peak_bytes(side, paths[0]) for side in ("torchvision", "exact", "reduced")}
+    print("  peak memory: " + ", ".join(f"{side} {peak / 1e6:.1f} MB" for side, peak in memory.items()))
+    return dict(pictures=count, batch=batch, file_bytes=file_bytes, differences=gaps, peak_bytes=memory) | times
 
 
 def main() -> None:

@@ -30,8 +30,8 @@ class Preprocess(BaseModel):
     defaults give -1 to 1, as TF-slim does.
 
     `bilinear` and `bicubic` are Pillow's, which smooth when shrinking. `bilinear_uint8` is PyTorch's of bytes, as
-    `Resize` of a tensor and `Augment` use it: it smooths too, is three times as fast for pictures of 500 px, half as
-    fast for 12 megapixels, and differs from Pillow's by one grey level in one of 1,000 values of photographs (of noise,
+    `Resize` of a tensor and `Augment` use it: it smooths too, is three times as fast for pictures of 500 px, slower
+    for 12 megapixels, and differs from Pillow's by one grey level in one of 1,000 values of photographs (of noise,
     in one of 50). `bilinear_tf1` is TensorFlow 1's `resize_bilinear`, which does not smooth, and puts pixel 0 on
     pixel 0; `bilinear_torch` is `interpolate`'s, which does not either, and aligns the pictures' edges.
     Differs: these last two compute with fractions of grey levels at home; here the resized picture is rounded to whole
