@@ -30,6 +30,8 @@ bench: .venv/.dev  ## Measure speeds as ratios; writes benchmarks/results/.
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/probe.py
 	$(BIN)/python benchmarks/loading.py
+	$(BIN)/python benchmarks/samples.py
+	$(BIN)/python benchmarks/pictures.py
 
 docs: .venv/.dev  ## Write the generated pages of docs/ anew.
 	$(BIN)/python tools/make_docs.py

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from torchinception.data.transforms import Augment, Picture
+from torchinception.data.augment import Augment
+from torchinception.data.images import Picture
 
 WHOLE = {"area": (1, 1), "aspect": (1, 1), "flip": 0}
 COLOR = {"brightness": 32 / 255, "contrast": 0.5, "saturation": 0.5, "hue": 0.2}  # TF-slim's

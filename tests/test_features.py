@@ -13,9 +13,10 @@ from conftest import Result, outcome, record
 from store_fixtures import Notes
 
 import torchinception as ti
+from torchinception.data.augment import Augment
 from torchinception.data.folder import Sample, scan
 from torchinception.data.images import load_image
-from torchinception.data.transforms import Augment, Preprocess
+from torchinception.data.transforms import Preprocess
 from torchinception.models import Inception, create
 from torchinception.training.features import FeatureStore, Views, compute, store_for
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 from data_fixtures import write_classes
 
+from torchinception.data.augment import Augment
 from torchinception.data.folder import scan
 from torchinception.data.module import KeyedSampler, Pictures, PicturesModule, ResumableLoader, keyed_seed
-from torchinception.data.transforms import Augment, Preprocess
+from torchinception.data.transforms import Preprocess
 
 EPOCHS = 3
 Batches = list[tuple[bytes, tuple[int, ...]]]  # pixels and labels

@@ -13,9 +13,10 @@ from data_fixtures import write_classes
 from shard_fixtures import files_of, write_keyed_tar, write_parquet, write_tar
 
 from torchinception.data import parquet_shards
+from torchinception.data.augment import Augment
 from torchinception.data.folder import scan
 from torchinception.data.module import Blocks, KeyedSampler, Pictures, ResumableLoader, find_blocks
-from torchinception.data.transforms import Augment, Preprocess
+from torchinception.data.transforms import Preprocess
 
 Inception = Callable[..., Result]
 Batches = list[tuple[bytes, tuple[int, ...]]]

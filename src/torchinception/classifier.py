@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from torchinception.data.images import Source, load_image
+from torchinception.data.images import Source, open_image
+from torchinception.data.transforms import stack
 from torchinception.errors import MissingInputError, NoClassifierError, UsageError
 from torchinception.models import Inception
 from torchinception.progress import Listener
@@ -65,8 +66,8 @@ class Classifier:
             images = [images]
         if top < 1:
             raise UsageError(f"top must be at least 1, not {top}")
-        cuts = [self.preprocess.cut(load_image(image)) for image in images]
-        batches = (torch.stack(cuts[start : start + 32]) for start in range(0, len(cuts), 32))
+        cuts = [self.preprocess.cut(open_image(image)) for image in images]
+        batches = (stack(cuts[start : start + 32]) for start in range(0, len(cuts), 32))
         return [prediction for batch in batches for prediction in self.name(batch, top)]
 
     def name(self, batch: Tensor, top: int = 5) -> list[Prediction]:

@@ -2,7 +2,6 @@
 
 import errno
 import io
-import json
 import os
 import shlex
 import signal
@@ -16,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from torchinception.cli_data import data_app
+from torchinception.cli_predict import evaluate, predict
 from torchinception.cli_recipes import recipes_app
 from torchinception.cli_train import train
 from torchinception.cli_weights import convert, list_weights
@@ -31,15 +31,18 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+# options behind any command, and the variable that each sets, which processes that read pictures inherit
+EVERYWHERE = {"--debug": "", "--offline": "TORCHINCEPTION_OFFLINE", "--tiff": "TORCHINCEPTION_TIFF"}
+
+
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Batch = Annotated[int, typer.Option(min=1, help="Pictures at a time.")]
-Model = Annotated[str, typer.Argument(help="A model file, a run, or a name from: inception models --weights")]
 
 
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; works behind any command.")] = False,
+    tiff: Annotated[bool, typer.Option("--tiff", help="Read TIFF files too; works behind any command.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Download nothing; works behind any command.")] = False,
 ) -> None:
     pass
@@ -178,73 +181,12 @@ app.command(
 )(convert)
 
 
-@app.command(epilog="Example: inception evaluate runs/flowers flowers/val")
-def evaluate(
-    model: Model,
-    data: Annotated[Path, typer.Argument(help="Folder of class folders; its test/ or val/ is used if it has such.")],
-    batch: Batch = 32,
-    crops: Annotated[int, typer.Option(help="Crops of each picture, averaged: 1, 10 or GoogLeNet's 144.")] = 1,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that read pictures.")] = 0,
-    device: Device = "auto",
-    as_json: Json = False,
-) -> None:
-    """Count how often a model is right on pictures whose classes are known."""
-    from torchinception.classifier import load
-    from torchinception.devices import resolve_device
-    from torchinception.evaluation import evaluate
-
-    with Screen() as screen:
-        loaded = load(model, resolve_device(device), listener=screen)
-        found = evaluate(loaded, data, batch=batch, crops=crops, workers=workers, listener=screen)
-    if as_json:
-        typer.echo(json.dumps(asdict(found), default=str))
-        return
-    rows = ((name, f"{fraction:.1%}") for name, fraction in found.per_class.items())
-    several = f", {crops} crops each" if crops > 1 else ""
-    print_table(f"{data}, {found.split} pictures: {found.pictures}{several}", ("class", "named rightly"), rows)
-    out.print(
-        f"\ntop-1 {found.top1:.2%}, top-5 {found.top5:.2%}, loss {found.loss:.4f}, "
-        f"{found.images_per_second:.0f} images/s"
-    )
+app.command(epilog="Example: inception evaluate runs/flowers flowers/val")(evaluate)
 
 
-@app.command(epilog="Examples: inception predict runs/flowers photos/   ·   inception predict runs/flowers '**/*.jpg'")
-def predict(
-    model: Model,
-    paths: Annotated[list[str], typer.Argument(help="Pictures, folders of pictures, globs in quotes.")],
-    top: Annotated[int, typer.Option(min=1, help="Classes a picture.")] = 5,
-    batch: Batch = 32,
-    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write path, rank, class, probability.")] = None,
-    device: Device = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
-) -> None:
-    """Name pictures. A bad one gets a row with its error, and exit code 65 at the end."""
-    from torchinception.classifier import load
-    from torchinception.devices import resolve_device
-    from torchinception.prediction import check_csv, find_pictures, predict_files, write_csv
-
-    if csv:
-        check_csv(csv)
-    files = find_pictures(paths)
-    rows, bad = [], 0
-    with Screen() as screen:
-        loaded = load(model, resolve_device(device), listener=screen)
-        for done, row in enumerate(predict_files(loaded, files, top=top, batch=batch), 1):
-            screen.progress("Predicting", done, len(files))
-            bad += row.prediction is None
-            rows.append(row)
-            if as_json:
-                named = [{"class": unique, "name": name, "probability": p} for unique, name, p in row.best]
-                found = dict(error=row.error) if row.error else dict(predictions=named)
-                typer.echo(json.dumps(dict(path=str(row.path)) | found))
-    if csv:
-        write_csv(csv, rows)
-    if not as_json and not csv:
-        texts = ((r.path, r.error or "  ".join(f"{name} {p:.1%}" for _, name, p in r.best)) for r in rows)
-        print_table("", ("picture", "named"), texts)
-    if bad:
-        err.print(f"error: {bad} of {len(files)} pictures could not be read")
-        raise typer.Exit(65)
+app.command(epilog="Examples: inception predict runs/flowers photos/   ·   inception predict runs/flowers '**/*.jpg'")(
+    predict
+)
 
 
 @app.command(epilog="Example: inception doctor")
@@ -271,9 +213,10 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show ends no run
     debug = "--debug" in sys.argv
-    if "--offline" in sys.argv:
-        os.environ["TORCHINCEPTION_OFFLINE"] = "1"
-    sys.argv = [sys.argv[0], *(argument for argument in sys.argv[1:] if argument not in ("--debug", "--offline"))]
+    for option in EVERYWHERE.keys() & set(sys.argv):
+        if EVERYWHERE[option]:
+            os.environ[EVERYWHERE[option]] = "1"
+    sys.argv = [sys.argv[0], *(argument for argument in sys.argv[1:] if argument not in EVERYWHERE)]
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, _stop)
     warnings.showwarning = _show_warning

@@ -28,7 +28,7 @@ def data() -> None:
 )
 def check(
     data: Annotated[
-        str, typer.Argument(metavar="DATA", help="Class folders, shards or torchvision:NAME, as for train.")
+        str, typer.Argument(metavar="DATA", help="Class folders, a table, shards, a URL, or torchvision:NAME.")
     ],
     folder: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Where to write; NAME-check if not given.")

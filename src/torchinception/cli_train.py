@@ -2,7 +2,7 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,7 +11,7 @@ from torchinception.errors import UsageError
 
 
 def train(
-    data: Annotated[Path, typer.Argument(help="Folder of class folders or shards, or torchvision:NAME.")],
+    data: Annotated[str, typer.Argument(help="Class folders, a table, shards, a URL, or torchvision:NAME.")],
     network: Annotated[str | None, typer.Option(help="Default: chosen by the pictures' size.")] = None,
     recipe: Annotated[str | None, typer.Option(help="A name from: inception recipes; or a TOML file.")] = None,
     weights: Annotated[
@@ -26,6 +26,9 @@ def train(
     find_batch: Annotated[
         bool, typer.Option("--find-batch", help="Measure which batch is fastest, and take it.")
     ] = False,
+    bad_images: Annotated[
+        Literal["refuse", "skip"] | None, typer.Option(help="Files that cannot be used: refuse all, or skip and tell.")
+    ] = None,
     size: Annotated[int | None, typer.Option(help="Side of the pictures in pixels.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same machine: same network.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that read pictures; changes no result.")] = None,
@@ -51,7 +54,7 @@ def train(
     if find_batch and batch:
         raise UsageError("--find-batch chooses the batch; leave --batch out")
     named = dict(network=network, weights=weights, epochs=epochs, patience=patience, batch=batch, size=size, seed=seed)
-    named |= dict(precision=precision)
+    named |= dict(precision=precision, bad_images=bad_images)
     settings = {key: value for key, value in named.items() if value is not None} | parse_settings(set_ or [])
     folder = folder or Path("runs") / name_of(data)
     with Screen() as screen:

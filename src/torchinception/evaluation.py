@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -72,6 +72,7 @@ def evaluate(
     batch: int = 32,
     workers: int = 0,
     crops: int = 1,
+    bad_images: Literal["refuse", "skip"] = "refuse",
     listener: Listener | None = None,
 ) -> Evaluation:
     """Evaluate on a folder, or what else `scan` takes: its `test` pictures if it has such, else `val`, else all.
@@ -86,6 +87,7 @@ def evaluate(
         workers: processes that read pictures; results do not depend on it.
         crops: 1, or 10 or 144 crops of each picture (`data.crops.crops`), whose probabilities are averaged; the loss
             is the cross-entropy of the average.
+        bad_images: whether files that cannot be used are refused, or skipped and told.
         listener: hears of progress.
 
     Raises:
@@ -93,7 +95,7 @@ def evaluate(
         UsageError: numbers that cannot be.
     """
     _check(model, batch, workers, crops)
-    folder = scan(data, listener)
+    folder = scan(data, listener, bad_images)
     known = folder.training_fingerprint == model.trained_on
     if not known and model.trained_on.partition("-")[0] == folder.fingerprint and listener:
         listener.say(

@@ -8,19 +8,21 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from torchinception.classifier import Classifier, Prediction
-from torchinception.data.images import load_image
+from torchinception.data.images import open_image, readable_formats
+from torchinception.data.transforms import stack
 from torchinception.data.walk import in_order, is_ignored, walk
 from torchinception.errors import DataError, ImageError, MissingInputError, UsageError
 from torchinception.files import write_atomically
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"}
+TIFF_SUFFIXES = {".tif", ".tiff"}
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,18 @@ def find_pictures(patterns: Iterable[str]) -> list[Path]:
             raise MissingInputError(f"nothing at {pattern}; expected a picture, a folder of pictures or a glob")
         inside = [path for place in places for path in (_pictures(place) if place.is_dir() else [place])]
         if not inside:
-            raise DataError(f"no pictures in {pattern}; looked for {', '.join(sorted(SUFFIXES))}")
+            raise DataError(f"no pictures in {pattern}; looked for {', '.join(sorted(_suffixes()))}")
         found += inside
     return list(dict.fromkeys(found))
 
 
 def _pictures(folder: Path) -> list[Path]:
-    return [folder / name for name in _search(folder) if Path(name).suffix.lower() in SUFFIXES]
+    suffixes = _suffixes()
+    return [folder / name for name in _search(folder) if Path(name).suffix.lower() in suffixes]
+
+
+def _suffixes() -> set[str]:
+    return SUFFIXES | TIFF_SUFFIXES if "TIFF" in readable_formats() else SUFFIXES
 
 
 def _search(folder: Path) -> list[str]:
@@ -88,7 +95,7 @@ def _match_below(base: Path, pattern: tuple[str, ...]) -> Iterator[Path]:
     for name in _search(base):
         path = Path(name)
         inside_match = any(_fits(folder.parts, pattern) for folder in path.parents)
-        if _fits(path.parts, pattern) or (inside_match and path.suffix.lower() in SUFFIXES):
+        if _fits(path.parts, pattern) or (inside_match and path.suffix.lower() in _suffixes()):
             yield base / path
 
 
@@ -100,24 +107,29 @@ def _fits(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
     return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
 
 
-def predict_files(model: Classifier, paths: Iterable[Path], *, top: int = 5, batch: int = 32) -> Iterator[Row]:
-    """Rows in the order of `paths`; memory does not grow with their number."""
-    remaining = iter(paths)
+def predict_files(
+    model: Classifier, paths: Iterable[Path], *, top: int = 5, batch: int = 32, fast: bool = False
+) -> Iterator[Row]:
+    """Rows in the order of `paths`; memory does not grow with their number.
+
+    With `fast` large JPEG files are decoded at a reduced scale, see `Preprocess.least`.
+    """
+    remaining, cut = iter(paths), partial(_cut, model, model.preprocess.least if fast else None)
     with ThreadPoolExecutor(2) as pool:
-        ahead = pool.map(lambda path: _cut(model, path), islice(remaining, batch))
+        ahead = pool.map(cut, islice(remaining, batch))
         cuts = list(ahead)
         while cuts:
-            ahead = pool.map(lambda path: _cut(model, path), islice(remaining, batch))  # while the network works
-            good = [cut for _, cut in cuts if isinstance(cut, Tensor)]
-            named = iter(model.name(torch.stack(good), top) if good else ())
-            for path, cut in cuts:
-                yield Row(path, next(named)) if isinstance(cut, Tensor) else Row(path, None, cut)
+            ahead = pool.map(cut, islice(remaining, batch))  # while the network works
+            good = [found for _, found in cuts if isinstance(found, Tensor)]
+            named = iter(model.name(stack(good), top) if good else ())
+            for path, found in cuts:
+                yield Row(path, next(named)) if isinstance(found, Tensor) else Row(path, None, found)
             cuts = list(ahead)
 
 
-def _cut(model: Classifier, path: Path) -> tuple[Path, Tensor | str]:
+def _cut(model: Classifier, least: int | None, path: Path) -> tuple[Path, Tensor | str]:
     try:
-        return path, model.preprocess.cut(load_image(path))
+        return path, model.preprocess.cut(open_image(path, least=least))
     except ImageError as error:
         return path, f"{error.reason}; {error.advice}"
 

@@ -141,7 +141,7 @@ def _look(job: tuple[Candidate, bool]) -> tuple[Seen, bytes | None] | ImageError
 def _read(found: Candidate) -> tuple[bytes, Picture]:
     if found.member is not None:
         content = shards.read_member(found.path, found.member)
-        return content, shards.decode_member(found.path, found.member, content)
+        return content, np.asarray(shards.decode_member(found.path, found.member, content))
     assert isinstance(found.path, Path)
     picture = load_image(found.path)  # it looks before it reads: pipes and devices are not opened
     try:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torchinception.data.images import Picture
 from torchinception.data.module import Key, Keyed, read_picture
 from torchinception.data.samples import Sample
-from torchinception.data.transforms import Preprocess, _resize
+from torchinception.data.transforms import Preprocess, resize, stack
 from torchinception.errors import UsageError
 
 Count = Literal[1, 10, 144]
@@ -49,8 +49,8 @@ def check_crops(look: Preprocess, count: int) -> Count:
     return known
 
 
-def crops(look: Preprocess, picture: Picture, count: Count) -> Tensor:
-    """RGB uint8 (H, W, 3) -> uint8 (count, 3, size, size).
+def crops(look: Preprocess, picture: Picture | Image.Image, count: Count) -> Tensor:
+    """RGB uint8 (H, W, 3), or an RGB image -> uint8 (count, 3, size, size).
 
     1: `look.cut`.
 
@@ -71,6 +71,7 @@ def crops(look: Preprocess, picture: Picture, count: Count) -> Tensor:
     known = check_crops(look, count)
     if known == 1:
         return look.cut(picture)[None]
+    picture = np.asarray(picture)
     if known == 144:
         return _with_mirrors([crop for scale in SCALES for crop in _at_scale(look, picture, scale)])
     if look.resize == "stretch":
@@ -78,7 +79,7 @@ def crops(look: Preprocess, picture: Picture, count: Count) -> Tensor:
         return _with_mirrors([_fill(look, box) for box in _five(picture, height, width)])
     resized = _resize_shorter(look, picture, round(look.size / look.crop))
     five, mirrored = (_five(whole, look.size, look.size) for whole in (resized, resized[:, ::-1]))
-    return torch.stack([_fill(look, crop) for crop in (*five, *mirrored)])
+    return stack([_fill(look, crop) for crop in (*five, *mirrored)])
 
 
 def _at_scale(look: Preprocess, picture: Picture, scale: float) -> list[Tensor]:
@@ -108,13 +109,9 @@ def _resize_shorter(look: Preprocess, picture: Picture, to: int) -> Picture:
     top, left = (max(0, (length - 4 * side) // 2) for length in picture.shape[:2])
     picture = picture[top : top + 4 * side, left : left + 4 * side]  # a long strip would take all memory
     height, width = (int(to * length / side) for length in picture.shape[:2])
-    if look.interpolation == "bilinear" or look.interpolation == "bicubic":
-        return np.asarray(
-            Image.fromarray(picture).resize((width, height), Image.Resampling[look.interpolation.upper()])
-        )
-    return _resize(picture, height, width, look.interpolation)
+    return np.asarray(resize(Image.fromarray(picture), width, height, look.interpolation))
 
 
 def _with_mirrors(found: list[Tensor]) -> Tensor:
-    plain = torch.stack(found)
+    plain = stack(found)
     return torch.cat([plain, plain.flip(3)])

@@ -1,9 +1,11 @@
 """The one gate for pictures: path, bytes, PIL image or array -> RGB uint8 (H, W, 3)."""
 
 import io
+import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,7 @@ from torchinception.data.kinds import UnknownKindError, read_orientation, uprigh
 from torchinception.errors import ImageError, UsageError
 
 Picture = npt.NDArray[np.uint8]
+Out = TypeVar("Out")
 Source = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # by content, never by the file's name; TIFF if asked for
@@ -21,7 +24,14 @@ MAX_PIXELS = 50_000_000
 MAX_BYTES = 200_000_000
 
 
-def load_image(source: Source, *, formats: Sequence[str] = FORMATS) -> Picture:
+def load_image(source: Source, *, formats: Sequence[str] | None = None, least: int | None = None) -> Picture:
+    """`open_image` as an array: RGB, uint8, (H, W, 3)."""
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    return _open(source, formats, least, upright)
+
+
+def open_image(source: Source, *, formats: Sequence[str] | None = None, least: int | None = None) -> Image.Image:
     """Decode one picture as people see it: turned by its EXIF orientation, transparency over white.
 
     Every kind of pixels becomes RGB by the rules of `kinds`; colour profiles are left alone. Of several pictures in
@@ -30,22 +40,40 @@ def load_image(source: Source, *, formats: Sequence[str] = FORMATS) -> Picture:
 
     Args:
         source: a file's path or content, a PIL image, or RGB (H, W, 3) or grey (H, W) uint8, which is taken as it is.
-        formats: what to read, of `FORMATS` and "TIFF", whose first page counts. JPEG includes MPO.
+        formats: what to read, of `FORMATS` and "TIFF", whose first page counts. JPEG includes MPO. Default: `FORMATS`,
+            and TIFF if $TORCHINCEPTION_TIFF is 1.
+        least: a JPEG file is decoded at the smallest of the scales 1, 1/2, 1/4 and 1/8 that leaves its shorter side
+            so many pixels or more, which is several times faster; what that changes is told at `Preprocess.least`.
 
     Returns:
-        RGB, uint8, (H, W, 3).
+        RGB, decoded; a PIL image that is RGB and upright comes back itself.
 
     Raises:
         ImageError: missing, empty, not one of `formats`, broken, too large, or of an unknown kind; see `Reason`.
         UsageError: an unknown format; Pillow is set to let broken pictures pass.
     """
+    if isinstance(source, np.ndarray):
+        return Image.fromarray(_from_array(source))
+    return _open(source, formats, least, _as_image)
+
+
+def readable_formats() -> tuple[str, ...]:
+    """What is read unless more or less is asked for."""
+    return (*FORMATS, "TIFF") if os.environ.get("TORCHINCEPTION_TIFF") == "1" else FORMATS
+
+
+def _open(
+    source: str | Path | bytes | Image.Image,
+    formats: Sequence[str] | None,
+    least: int | None,
+    finish: Callable[[Image.Image, int], Out],
+) -> Out:
+    formats = readable_formats() if formats is None else formats
     if not set(formats) <= {*FORMATS, "TIFF"}:
         raise UsageError(f"formats {', '.join(formats)}; known are {', '.join(FORMATS)}, TIFF")
-    if isinstance(source, np.ndarray):
-        return _from_array(source)
     name = source if isinstance(source, str | Path) else f"<{type(source).__name__}>"
     if isinstance(source, Image.Image):
-        return _decode(source, name)
+        return _decode(source, name, None, finish)
     if isinstance(source, str | Path):
         source = _read(source)
     if not isinstance(source, bytes):
@@ -65,7 +93,7 @@ def load_image(source: Source, *, formats: Sequence[str] = FORMATS) -> Picture:
     if pixels.exif:
         image.info["exif"] = pixels.exif
     del source, pixels  # up to 200 MB that nothing needs any more
-    return _decode(image, name)
+    return _decode(image, name, least, finish)
 
 
 def _read(path: str | Path) -> bytes:
@@ -83,7 +111,7 @@ def _read(path: str | Path) -> bytes:
         raise _refused(path, "unreadable", advice) from error
 
 
-def _decode(image: Image.Image, name: str | Path) -> Picture:
+def _decode(image: Image.Image, name: str | Path, least: int | None, finish: Callable[[Image.Image, int], Out]) -> Out:
     if not image.width * image.height:
         raise _refused(name, "no pixels", "give a picture")
     if image.width * image.height > MAX_PIXELS:
@@ -91,10 +119,18 @@ def _decode(image: Image.Image, name: str | Path) -> Picture:
     if ImageFile.LOAD_TRUNCATED_IMAGES:  # a grey half would count as part of the picture, and nothing would tell
         raise UsageError("Pillow is set to let broken pictures pass; set ImageFile.LOAD_TRUNCATED_IMAGES to False")
     try:
+        if least is not None:
+            image.draft(None, (least, least))  # formats other than JPEG ignore it
         image.load()
-        return upright(image, read_orientation(image.info.get("exif")))
+        return finish(image, read_orientation(image.info.get("exif")))
     except Exception as error:
         raise _as_refusal(error, name) from error
+
+
+def _as_image(image: Image.Image, orientation: int) -> Image.Image:
+    if image.mode == "RGB" and orientation == 1 and not image.has_transparency_data:
+        return image
+    return Image.fromarray(upright(image, orientation))
 
 
 def _refused(name: str | Path, reason: Reason, advice: str) -> ImageError:
@@ -121,7 +157,7 @@ def _as_refusal(error: Exception, name: str | Path) -> ImageError:
 
 def _advice(kind: str, formats: Sequence[str]) -> str:
     if kind == "TIFF":
-        return "it is a TIFF file; convert it to PNG, or ask for TIFF by load_image(..., formats=(*FORMATS, 'TIFF'))"
+        return "it is a TIFF file; convert it to PNG, or allow TIFF: --tiff, or TORCHINCEPTION_TIFF=1"
     found = f"it is {kind}; " if kind else ""
     return f"{found}readable are {', '.join(formats)}"
 

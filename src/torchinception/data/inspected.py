@@ -13,7 +13,7 @@ from pathlib import Path
 
 import PIL
 
-from torchinception.data import images, shards
+from torchinception.data import headers, images, kinds, shards
 from torchinception.data.images import MAX_BYTES, load_image
 from torchinception.data.remote import Place, RemotePath
 from torchinception.data.verdicts import Memory, Stamp, Verdict
@@ -23,7 +23,7 @@ from torchinception.progress import Listener
 
 CHUNK = 256  # pictures that are decided on together; an interruption forgets no more of them
 FRESH_NS = 2_000_000_000  # a file may change twice within the grain of its time, which is 2 s on some systems
-GATE = (images,)  # the modules that decide what a picture is
+GATE = (images, headers, kinds)  # the modules that decide what a picture is
 Candidate = tuple[Place, shards.Member | None]
 
 
@@ -58,7 +58,7 @@ def inspect_pictures(places: Iterable[Candidate], count: int, listener: Listener
 
 def gate_version() -> str:
     """Another one whenever the gate might judge otherwise: other code, other limits, another Pillow."""
-    limits = f"{PIL.__version__} {images.FORMATS} {images.MAX_PIXELS} {images.MAX_BYTES}"
+    limits = f"{PIL.__version__} {images.readable_formats()} {images.MAX_PIXELS} {images.MAX_BYTES}"
     try:
         code = "".join(map(inspect.getsource, GATE))
     except OSError:  # installed without sources

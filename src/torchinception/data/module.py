@@ -16,13 +16,14 @@ from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch import LightningDataModule
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from torchinception.data.images import Picture
+from torchinception.data.augment import Augment
 from torchinception.data.remote import Place
 from torchinception.data.samples import Sample
-from torchinception.data.transforms import Augment, Preprocess
+from torchinception.data.transforms import Preprocess, stack
 from torchinception.errors import DataError, ImageError
 
 Key = tuple[int, int]  # (epoch, index)
@@ -33,14 +34,14 @@ def keyed_seed(*key: int) -> int:
     return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=7).digest(), "big")
 
 
-def read_picture(sample: Sample) -> Picture:
-    """RGB uint8 (H, W, 3) of a sample that was good when its folder was scanned.
+def read_picture(sample: Sample, least: int | None = None) -> Image.Image:
+    """The picture of a sample that was good when its folder was scanned; `least` as in `open_image`.
 
     Raises:
         DataError: it is no longer.
     """
     try:
-        return sample.picture()
+        return sample.image(least)
     except ImageError as error:  # of one argument, so that it comes out of a worker as it went in
         raise DataError(f"a picture that was good when checked is no longer: {error}") from error
 
@@ -58,7 +59,8 @@ class Keyed(Dataset[tuple[Tensor, int]]):
 class Pictures(Keyed):
     """Samples as (uint8 (3, size, size), label): augmented if `augment` is given, else as in evaluation.
 
-    `size_at` gives the side of augmented pictures by epoch; default: that of `preprocess`.
+    `size_at` gives the side of augmented pictures by epoch; default: that of `preprocess`. `fast`: large JPEG files
+    that are augmented are decoded at a reduced scale.
     """
 
     def __init__(
@@ -68,14 +70,11 @@ class Pictures(Keyed):
         augment: Augment | None,
         seed: int,
         size_at: Callable[[int], int] | None = None,
+        *,
+        fast: bool = False,
     ) -> None:
-        self.samples, self.preprocess, self.augment, self.seed, self.size_at = (
-            samples,
-            preprocess,
-            augment,
-            seed,
-            size_at,
-        )
+        self.samples, self.preprocess, self.augment, self.seed = samples, preprocess, augment, seed
+        self.size_at, self.fast = size_at, fast
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -83,11 +82,11 @@ class Pictures(Keyed):
     def __getitem__(self, key: Key) -> tuple[Tensor, int]:
         epoch, index = key
         sample = self.samples[index]
-        picture = read_picture(sample)
         if self.augment is None:
-            return self.preprocess.cut(picture), sample.label
+            return self.preprocess.cut(read_picture(sample)), sample.label
         random = Random(keyed_seed(self.seed, epoch, index))
         size = self.size_at(epoch) if self.size_at else self.preprocess.size
+        picture = read_picture(sample, self.augment.least(size) if self.fast else None)
         return self.augment.cut(picture, size, random), sample.label
 
 
@@ -193,6 +192,7 @@ class ResumableLoader(DataLoader[tuple[Tensor, int]]):
             drop_last=train,  # batch norm cannot train on a last batch of one
             pin_memory=pin,
             worker_init_fn=_leave_signals,
+            collate_fn=_collate,
             generator=torch.Generator(),  # or the global one would be drawn from, which shifts dropout
         )
 
@@ -216,6 +216,11 @@ class ResumableLoader(DataLoader[tuple[Tensor, int]]):
         """Begin the next iteration there."""
         self._done = self._skip = state["done"]  # also if its state is asked for before that
         self.sampler.epoch = state["epoch"]
+
+
+def _collate(items: list[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:
+    inputs, labels = zip(*items, strict=True)
+    return stack(inputs) if inputs[0].ndim == 3 else torch.stack(inputs), torch.tensor(labels)
 
 
 def _balance(labels: list[int]) -> Tensor:

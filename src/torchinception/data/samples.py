@@ -15,9 +15,10 @@ from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from torchinception.data import shards
-from torchinception.data.images import Picture, load_image
+from torchinception.data.images import Picture, open_image
 from torchinception.data.remote import Place, RemotePath
 from torchinception.errors import ImageError
 
@@ -36,7 +37,11 @@ class Sample:
     member: shards.Member | None = None  # of the shard at `path`
 
     def picture(self) -> Picture:
-        """The picture, RGB uint8 (H, W, 3).
+        """`image` as an array, RGB uint8 (H, W, 3)."""
+        return np.array(self.image())
+
+    def image(self, least: int | None = None) -> Image.Image:
+        """The picture, RGB; with `least` a large JPEG file is decoded at a reduced scale, see `open_image`.
 
         A file that has become another picture since it was scanned is read as it is now: to notice would take
         as long as reading it twice. In a shard other bytes may be another picture's, so those are compared.
@@ -46,11 +51,11 @@ class Sample:
         """
         if self.member is None:
             assert isinstance(self.path, Path)
-            return load_image(self.path)
+            return open_image(self.path, least=least)
         content = shards.read_member(self.path, self.member)
         if hashlib.sha256(content).hexdigest() != self.digest:
             raise ImageError(f"{self.path}: {self.member}", "changed", "leave shards alone while they are in use")
-        return shards.decode_member(self.path, self.member, content)
+        return shards.decode_member(self.path, self.member, content, least)
 
 
 class Texts:

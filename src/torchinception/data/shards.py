@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from PIL import Image
+
 from torchinception.data import parquet_shards, tar_shards
 from torchinception.data.file_systems import UnreachableError
-from torchinception.data.images import Picture, load_image
+from torchinception.data.images import open_image
 from torchinception.data.parquet_shards import Row
 from torchinception.data.remote import Place, RemotePath
 from torchinception.data.tar_shards import TarMember
@@ -42,10 +44,10 @@ def read_member(path: Place, member: Member, *, ahead: bool = False) -> bytes:
         raise ImageError(f"{path}: {member}", "unreadable", f"{error}; copy the shard again") from error
 
 
-def decode_member(path: Place, member: Member, content: bytes) -> Picture:
-    """`load_image`, with shard and member in its error."""
+def decode_member(path: Place, member: Member, content: bytes, least: int | None = None) -> Image.Image:
+    """`open_image`, with shard and member in its error."""
     try:
-        return load_image(content)
+        return open_image(content, least=least)
     except ImageError as error:
         raise ImageError(f"{path}: {member}", error.reason, error.advice) from None
 

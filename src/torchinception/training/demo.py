@@ -6,7 +6,8 @@ from torchinception.classifier import Classifier
 from torchinception.data.sample import CLASSES, write_sample
 from torchinception.errors import UsageError
 from torchinception.progress import Listener
-from torchinception.training.run import check_out, train
+from torchinception.training.run import train
+from torchinception.training.run_folder import check_out
 
 
 def demo(out: str | Path = "runs/demo", *, device: str = "auto", listener: Listener | None = None) -> Classifier:

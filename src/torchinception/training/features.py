@@ -17,9 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from torchinception.data.augment import Augment
 from torchinception.data.module import Key, Keyed, ResumableLoader, keyed_seed, read_picture
 from torchinception.data.samples import Sample
-from torchinception.data.transforms import Augment, Preprocess
+from torchinception.data.transforms import Preprocess
 from torchinception.errors import SaveError, UsageError
 from torchinception.network import Inception
 from torchinception.progress import Listener

@@ -168,7 +168,8 @@ def _loaders(job: Job, trunk: Inception | None) -> PicturesModule:
     assert recipe.batch
     labels = splits["train"].labels.tolist()
     if trunk is None:
-        train: Any = Pictures(splits["train"], recipe.preprocess, recipe.augment, recipe.seed, recipe.size_at)
+        how = (recipe.preprocess, recipe.augment, recipe.seed, recipe.size_at)
+        train: Any = Pictures(splits["train"], *how, fast=recipe.fast_decode)
         val: Any = Pictures(splits["val"], recipe.preprocess, None, recipe.seed)
     else:
         train, val = _features(job, trunk)

@@ -118,7 +118,7 @@ def _epochs(
 def _pictures_per_second(recipe: Recipe, samples: Samples) -> float:
     """How fast one process reads and augments pictures."""
     some = samples[:: max(1, len(samples) // 32)]
-    pictures = Pictures(some, recipe.preprocess, recipe.augment, recipe.seed)
+    pictures = Pictures(some, recipe.preprocess, recipe.augment, recipe.seed, fast=recipe.fast_decode)
     pictures[0, 0]  # the first one imports
     start = time.perf_counter()
     for index in range(len(some)):
@@ -149,7 +149,9 @@ def check_shares(recipe: Recipe, processes: int) -> None:
 def _check_probe(recipe: Recipe) -> None:
     if recipe.weights is None:
         raise UsageError("features.cached needs weights to compute features with: --weights MODEL, a file or a run")
-    off = dict(tune=Tune(), mix=Mix(), start_size=None, activation_checkpointing=False, compile=False)
+    off = dict(
+        tune=Tune(), mix=Mix(), start_size=None, activation_checkpointing=False, compile=False, fast_decode=False
+    )
     for key, value in off.items():
         if getattr(recipe, key) != value:
             raise UsageError(f"features.cached trains a classifier on features alone; {key} cannot be used with it")

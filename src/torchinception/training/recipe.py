@@ -19,7 +19,8 @@ from pydantic import (
     ValidationError,
 )
 
-from torchinception.data.transforms import Augment, Interpolation, Preprocess
+from torchinception.data.augment import Augment
+from torchinception.data.transforms import Interpolation, Preprocess
 from torchinception.errors import MissingInputError, UsageError
 from torchinception.network import Options, some_options
 
@@ -137,6 +138,8 @@ class Recipe(BaseModel):
     precision: str = "auto"  # fp32, bf16, fp16, or by the device
     accumulate: PositiveInt = 1  # batches a step; batch norm sees each by itself
     activation_checkpointing: bool = False  # by stage: less memory, a third more time, the same result
+    bad_images: Literal["refuse", "skip"] = "refuse"  # skip: leave out files that cannot be used, and record them
+    fast_decode: bool = False  # training's large JPEG files at a reduced scale: see `Augment.least`
     compile: bool = False  # by torch.compile: a slow start, then faster on most devices; rounds differently
     sampler: Literal["shuffled", "balanced"] = "shuffled"  # balanced: classes drawn equally often
     augment: Augment = Augment()

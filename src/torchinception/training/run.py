@@ -4,7 +4,6 @@ import contextlib
 import json
 import math
 import os
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +17,7 @@ from torchinception.data.folder import Folder, name_of, scan
 from torchinception.data.labels import readable
 from torchinception.data.samples import Samples
 from torchinception.devices import resolve_device
-from torchinception.errors import MissingInputError, SaveError, UsageError
+from torchinception.errors import UsageError
 from torchinception.evaluation import measure
 from torchinception.files import write_atomically
 from torchinception.progress import Listener
@@ -29,27 +28,11 @@ from torchinception.training.lock import locked
 from torchinception.training.logs import check_logs
 from torchinception.training.pace import parse_duration
 from torchinception.training.plan import check_shares, choose
-from torchinception.training.ranks import launch_id, together
-from torchinception.training.recipe import Recipe, flatten, load_recipe, to_toml
+from torchinception.training.ranks import together
+from torchinception.training.recipe import Recipe, load_recipe, to_toml
 from torchinception.training.recorder import Recorder
+from torchinception.training.run_folder import check_out, check_unchanged, is_of_this_launch, open_run
 from torchinception.training.sharding import check_sharding
-from torchinception.training.store import Store
-
-RUN_FILES = (
-    "recipe.toml",
-    "checkpoints",
-    "metrics.csv",
-    "raw.safetensors",
-    "model.safetensors",
-    "report.html",
-    "metrics.json",
-    "tensorboard",
-    "mlflow.db",
-    "mlflow",
-    "wandb",
-)
-
-LAUNCH = ".launch"  # in the run folder: which torchrun or SLURM job began it
 
 
 def train(
@@ -74,7 +57,7 @@ def train(
     """Train a classifier on a folder of class folders, evaluate it, and write everything into one run folder.
 
     Args:
-        data: a folder of class folders, tar or parquet shards, or `torchvision:NAME`; it is only read.
+        data: what `scan` takes: class folders, a table, shards here or behind a URL, `torchvision:NAME`; only read.
         recipe: name or TOML file (`load_recipe`); default: `default`, or on resume the run's own.
         settings: recipe values by dotted key, as `{"epochs": 5, "optimizer.lr": 0.05}`.
         out: the run folder; default: `runs/<name of data>`.
@@ -100,7 +83,7 @@ def train(
         SaveError: a file could not be written; what stood there before is untouched.
         InterruptedRunError: a signal stopped it; a checkpoint was saved.
     """
-    data, listener = Path(data), listener or Listener()
+    listener = listener or Listener()
     out = Path(out) if out is not None else Path("runs") / name_of(data)
     if checkpoint_every < 1 or (workers or 0) < 0:
         raise UsageError(f"checkpoints need at least 1 step between, workers at least 0: {checkpoint_every}, {workers}")
@@ -118,7 +101,7 @@ def train(
             on = resolve_device(f"cuda:{ranks.local_rank}")
         if ranks.rank:
             listener = Listener()  # the first process speaks for all
-        if ranks.attempt and ranks.first(lambda: _is_of_this_launch(out)):
+        if ranks.attempt and ranks.first(lambda: is_of_this_launch(out)):
             listener.say(f"A process had failed; attempt {ranks.attempt + 1}")
             resume, overwrite = True, False  # what an earlier attempt has begun goes on
         ranks.first(lambda: check_out(out, data, resume=resume, overwrite=overwrite))
@@ -145,7 +128,7 @@ def train(
             check_sharding(resolved)
         with locked(out) if ranks.rank == 0 else contextlib.nullcontext():
             if ranks.rank == 0:
-                _open_run(out, resolved, listener, overwrite=overwrite)
+                open_run(out, resolved, folder.skipped, listener, overwrite=overwrite)
             if workers is None:
                 workers = 0 if folder.side_px <= 64 else max(1, min(8, (os.cpu_count() or 2) // ranks.local_world - 1))
             several = "" if ranks.alone else f", {ranks.world} processes"
@@ -163,7 +146,7 @@ def train(
 
 
 def _prepare(
-    data: Path,
+    data: str | Path,
     recipe: str | Path | None,
     settings: Mapping[str, Any] | None,
     out: Path,
@@ -185,32 +168,12 @@ def _prepare(
     if begun and wanted.weights and wanted.weights == begun.weights:
         wanted = take_over(wanted, begun)  # whatever has become of the file
     wanted, start = begin_from_weights(wanted, listener)  # before the pictures, which take longer
-    folder = scan(data, listener)
+    folder = scan(data, listener, wanted.bad_images)
     splits = folder.for_training()
     resolved = choose(wanted, folder, splits, device, listener, until=until, measure_batch=find_batch)
     if begun:
-        _check_unchanged(out, begun, resolved)
+        check_unchanged(out, begun, resolved)
     return folder, splits, resolved, start
-
-
-def _open_run(out: Path, recipe: Recipe, listener: Listener, *, overwrite: bool) -> None:
-    """Write the recipe into the run folder, without what an earlier run or a killed save has left there."""
-    if overwrite:
-        _forget_progress(out, listener)
-    for leftover in (path for name in RUN_FILES for path in out.glob(f".{name}.*.tmp")):
-        leftover.unlink(missing_ok=True)  # of a save that was killed
-    Store(out / "checkpoints", listener).sweep()
-    write_atomically(out / "recipe.toml", to_toml(recipe))
-    if launch_id():
-        write_atomically(out / LAUNCH, launch_id())
-    else:
-        (out / LAUNCH).unlink(missing_ok=True)
-
-
-def _is_of_this_launch(out: Path) -> bool:
-    """Whether an earlier attempt of the same torchrun or SLURM job has begun the run."""
-    launch = out / LAUNCH
-    return launch.exists() and launch.read_text() == launch_id()
 
 
 def _finish(job: Job, model: Classifier, recorder: Recorder) -> None:
@@ -225,6 +188,7 @@ def _finish(job: Job, model: Classifier, recorder: Recorder) -> None:
             job.listener.say(f"The loss on {split} is not finite: the network is not fit for use; lower optimizer.lr")
     metrics |= dict(
         train_pictures=len(splits["train"]),
+        skipped_files=len(job.folder.skipped),
         seconds=recorder.seconds,
         images_per_second=recorder.rows[-1]["step"] * batch * recipe.accumulate / recorder.seconds,
         per_class=last.per_class,
@@ -253,55 +217,3 @@ def _finish(job: Job, model: Classifier, recorder: Recorder) -> None:
         ],
     )
     write_atomically(job.out / "metrics.json", json.dumps(metrics, indent=2, allow_nan=False) + "\n")
-
-
-def check_out(out: Path, data: Path, *, resume: bool, overwrite: bool) -> None:
-    """Refuse a run folder that could not be written to, or only at the cost of somebody's files.
-
-    Raises:
-        UsageError, MissingInputError: what is wrong, and what to do.
-    """
-    inside = (out.resolve(), *out.resolve().parents)
-    around = (data.resolve(), *data.resolve().parents)
-    if data.resolve() in inside:
-        raise UsageError(f"{out} is inside the pictures' folder, which is never written to; choose another --out")
-    if any((out / name).resolve() in around for name in RUN_FILES):
-        raise UsageError(f"{data} lies where a run in {out} would put its own files; choose another --out")
-    if resume and overwrite:
-        raise UsageError("--resume goes on with a run, --overwrite removes it; choose one")
-    mine = (out / "recipe.toml").exists()
-    if resume and not out.is_dir():
-        raise MissingInputError(f"no run at {out} to resume; leave --resume out to begin one")
-    others = out.exists() and (
-        not out.is_dir() or any(not _begun(p) and p.resolve() != data.resolve() for p in out.iterdir())
-    )
-    if others and not mine:
-        raise UsageError(f"{out} exists and is not a run folder; choose another --out")
-    if mine and not (resume or overwrite):
-        raise UsageError(
-            f"{out} holds a run already; use --resume to go on, --overwrite to replace it, or another --out"
-        )
-
-
-def _begun(path: Path) -> bool:
-    """Whether a run that was killed before it had written its recipe left this."""
-    return path.name == ".lock" or (path.name.startswith(".recipe.toml.") and path.suffix == ".tmp")
-
-
-def _forget_progress(out: Path, listener: Listener) -> None:
-    """Remove what an earlier run got to; its model and report stay until there are new ones."""
-    for path in (out / name for name in ("metrics.json", "metrics.csv", "mlflow.db", "mlflow", "tensorboard", "wandb")):
-        try:
-            if path.is_dir():
-                shutil.rmtree(path)
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise SaveError(f"cannot remove {path}: {error.strerror}; remove it, or choose another --out") from error
-    Store(out / "checkpoints", listener).clear()
-
-
-def _check_unchanged(out: Path, old: Recipe, new: Recipe) -> None:
-    was, now = (flatten(recipe.model_dump(mode="json")) for recipe in (old, new))
-    changed = [f"{key} = {was[key]} became {key} = {now[key]}" for key in was if was[key] != now[key]]
-    if changed:
-        raise UsageError(f"cannot resume {out} with other settings: {'; '.join(changed)}; use another --out")
