@@ -66,7 +66,7 @@ def test_144_crops_are_what_the_paper_says(
 def test_the_squares_of_a_wide_picture_are_left_centre_right_and_of_an_upright_one_top_centre_bottom() -> None:
     ramp = np.repeat(np.linspace(0, 255, 160, dtype=np.uint8)[None, :, None], 40, 0).repeat(3, 2)
     for picture in (ramp, ramp.transpose(1, 0, 2).copy()):
-        whole = crops(Preprocess(size=28), picture, 144)[:18].float().view(3, 6, -1)[:, 5].mean(1)
+        whole = crops(Preprocess(size=28), picture, 144)[:18].float().reshape(3, 6, -1)[:, 5].mean(1)
         assert (whole[0] < 40, 110 < whole[1] < 145, whole[2] > 215) == (True, True, True)
 
 

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 import torchinception as ti
+from torchinception.data.augment import Augment
 from torchinception.data.folder import Sample, scan
 from torchinception.data.images import load_image
-from torchinception.data.transforms import Augment
 from torchinception.models import Inception
 from torchinception.prediction import predict_files
 from torchinception.progress import Listener

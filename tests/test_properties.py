@@ -14,11 +14,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from torchinception.data.augment import Augment
 from torchinception.data.folder import Folder, scan
 from torchinception.data.labels import match_classes
 from torchinception.data.module import Blocks, Key, Keyed, KeyedSampler, Pictures, ResumableLoader
 from torchinception.data.samples import Sample, Samples
-from torchinception.data.transforms import Augment, Preprocess
+from torchinception.data.transforms import Preprocess
 from torchinception.errors import DataError, UsageError
 from torchinception.progress import Listener
 from torchinception.training.plan import check_shares, choose

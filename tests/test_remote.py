@@ -21,12 +21,13 @@ from test_shard_order import batches
 from test_shards import contents
 
 from torchinception.data import file_systems, parquet_shards, remote, tar_shards
+from torchinception.data.augment import Augment
 from torchinception.data.file_systems import hide_secrets
 from torchinception.data.folder import Folder, name_of, scan
 from torchinception.data.module import Pictures, ResumableLoader
 from torchinception.data.patterns import expand
 from torchinception.data.remote import RemotePath, as_path
-from torchinception.data.transforms import Augment, Preprocess
+from torchinception.data.transforms import Preprocess
 from torchinception.errors import DataError, ImageError, MissingInputError, UsageError
 
 
