@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM save and exit; resuming then ends as a run that never stopped (times: see test_resume)."""
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -92,11 +93,13 @@ def test_a_signal_in_the_evaluation_after_training_loses_nothing(
 def test_a_signal_while_the_pictures_are_checked_leaves_nothing_behind(
     inception: Inception, split: Path, tmp_path: Path, signum: int
 ) -> None:
-    before = listing(split)
-    result = inception("train", split, cwd=tmp_path, at=(At("*.png", 5, signum, begun=True),))
+    fresh = Path(shutil.copytree(split, tmp_path / "clothes"))  # what other tests have checked is not opened again
+    before, cwd = listing(fresh), tmp_path / "cwd"
+    cwd.mkdir()
+    result = inception("train", fresh, cwd=cwd, at=(At("*.png", 5, signum, begun=True),))
     assert (result.code, f"stopped by {signum.name}" in result.err) == (128 + signum, True)
     assert "Traceback" not in result.err
-    assert (list(tmp_path.iterdir()), listing(split)) == ([], before)
+    assert (list(cwd.iterdir()), listing(fresh)) == ([], before)
 
 
 @BOTH
