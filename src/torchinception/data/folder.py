@@ -113,7 +113,7 @@ def scan(root: str | Path, listener: Listener | None = None, bad: Literal["refus
         raise DataError(f"{place} holds files but no folders; {example}. inception predict takes such a folder")
     splits, sides = _check(found, classes, listener)
     if found.bad and bad == "refuse":
-        _refuse(place, found.bad)
+        _refuse(place, found.bad, "; --bad-images skip leaves such files out")
     if not any(splits.values()):
         is_folder = isinstance(place, Path) and place.is_dir()
         raise DataError(f"no pictures in {place}" + (f"; {example}" if is_folder else ""))
@@ -179,8 +179,9 @@ def _tell_what_val_lacks(classes: list[str], splits: dict[str, Samples], listene
             listener.say(f"val has no pictures of {names}; what is learnt of such a class will not be measured")
 
 
-def _refuse(root: Place, bad: list[str]) -> NoReturn:
-    raise DataError(f"{len(bad)} files in {root} cannot be used (nothing was changed){_list(bad)}")
+def _refuse(root: Place, bad: list[str], advice: str = "") -> NoReturn:
+    files = f"{len(bad)} {'files' if len(bad) > 1 else 'file'}"
+    raise DataError(f"{files} in {root} cannot be used (nothing was changed){advice}{_list(bad)}")
 
 
 def _list(bad: list[str]) -> str:
