@@ -274,13 +274,10 @@ ODDITIES: dict[str, Oddity] = {
 }
 
 
-def print_table() -> None:
+def table() -> str:
     """For the documentation."""
-    print("| oddity | what comes of it |\n|---|---|")
+    lines = ["| oddity | what comes of it |", "|---|---|"]
     for name, oddity in ODDITIES.items():
         result = oddity.result if oddity.pictures is not None else f"error: “… {oddity.result} …”"
-        print(f"| {name} | {result.replace('|', chr(92) + '|')} |")
-
-
-if __name__ == "__main__":
-    print_table()
+        lines.append(f"| {name} | {result.replace('|', chr(92) + '|')} |")
+    return "\n".join(lines)

@@ -1,6 +1,7 @@
 """Write the generated pages of docs/.
 
-`networks.md` comes from `summarize`, `commands.md` from `--help`, `weights.md` from the catalogue.
+`networks.md` comes from `summarize`, `commands.md` from `--help`, `weights.md` from the catalogue, `folders.md` from the
+odd folders of the tests.
 
 python tools/make_docs.py            write them
 python tools/make_docs.py --check    exit 1 if they are not current
@@ -71,11 +72,19 @@ def commands() -> str:
 
     page = [NOTE, "# Commands\n"]
     names = [command.name or command.callback.__name__ for command in app.registered_commands]
-    for name in ("", *names, "recipes", "recipes show"):
+    for name in ("", *names, "data check", "recipes", "recipes show"):
         text = CliRunner().invoke(app, [*name.split(), "--help"], prog_name="inception").output
         lines = "\n".join(line.rstrip() for line in text.strip().splitlines())
         page.append(f"## inception {name}".rstrip() + f"\n\n```text\n{lines}\n```\n")
     return "\n".join(page)
+
+
+def folders() -> str:
+    """What comes of odd folders: each is a test."""
+    sys.path.insert(0, str(DOCS.parent / "tests"))
+    from folder_oddities import table
+
+    return f"{NOTE}\n# Odd folders\n\nEach is built and read in `tests/test_folder_oddities.py`.\n\n{table()}\n"
 
 
 def main() -> None:
@@ -85,6 +94,7 @@ def main() -> None:
     check = parser.parse_args().check
     stale = []
     pages = {"networks.md": networks(), "commands.md": commands(), "weights.md": f"{NOTE}\n{catalogue_page()}"}
+    pages["folders.md"] = folders()
     for name, text in pages.items():
         path = DOCS / name
         if check and (not path.exists() or path.read_text("utf-8") != text):
