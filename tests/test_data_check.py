@@ -314,7 +314,7 @@ def test_the_number_of_workers_changes_nothing(splits: Path, tmp_path: Path) -> 
 
 def test_only_a_few_pictures_are_under_way_at_a_time() -> None:
     begun: list[int] = []
-    for number, result in enumerate(check.in_order(lambda n: begun.append(n) or n, range(1000), workers=2)):
+    for number, result in enumerate(check.each_in_turn(lambda n: begun.append(n) or n, range(1000), workers=2)):
         assert result == number
         assert len(begun) <= number + 40
 

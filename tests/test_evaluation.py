@@ -170,7 +170,19 @@ def test_the_pictures_it_was_trained_on_by_other_names_are_counted_with_a_word(l
     for path in levels.glob("*/*.png"):
         path.rename(path.with_name(f"renamed {path.name}"))
     assert evaluate(model, levels, listener=notes).split == "all"
-    assert ["not as they are named or held out now; all are counted" in line for line in notes.said] == [True]
+    told = "is not what the model was trained on, or no longer: all is counted"
+    assert [told in line for line in notes.said] == [True]
+
+
+def test_a_folder_that_has_grown_since_training_is_counted_with_a_word(levels: Path, notes: Notes) -> None:
+    model = Fake(trained_on=scan(levels).training_fingerprint)
+    first = next(levels.glob("*/*.png"))
+    shutil.copy(first, first.with_name("new.png"))
+    assert evaluate(model, levels, listener=notes).split == "all"
+    assert "the figures are too good" in " ".join(notes.said)
+    notes.said.clear()
+    evaluate(Fake(trained_on=""), levels, listener=notes)  # of published weights nobody knows
+    assert notes.said == []
 
 
 @pytest.mark.parametrize("place", ["data", "copy"])

@@ -14,8 +14,9 @@ from store_fixtures import Notes
 
 import torchinception as ti
 from torchinception.data.augment import Augment
-from torchinception.data.folder import Sample, scan
+from torchinception.data.folder import scan
 from torchinception.data.images import load_image
+from torchinception.data.samples import Sample, Samples
 from torchinception.data.transforms import Preprocess
 from torchinception.models import Inception, create
 from torchinception.training.features import FeatureStore, Views, compute, store_for
@@ -37,7 +38,7 @@ def net() -> Inception:
 
 
 @pytest.fixture(scope="module")
-def samples(split: Path) -> tuple[Sample, ...]:
+def samples(split: Path) -> Samples:
     return scan(split).splits["train"]
 
 
@@ -51,8 +52,10 @@ def weights(net: Inception, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def views_of(samples: tuple[Sample, ...], *views: int) -> Views:
-    return Views([(sample, view) for sample in samples for view in views or (0,)], LOOK, Augment(), 5)
+def views_of(samples: Samples, *views: int) -> Views:
+    each = views or (0,)
+    repeated = samples.select(np.repeat(np.arange(len(samples)), len(each)))
+    return Views(repeated, np.tile(each, len(samples)), LOOK, Augment(), 5)
 
 
 def features(folder: Path, net: Inception, views: Views, notes: Notes | None = None, workers: int = 0) -> np.ndarray:
@@ -63,7 +66,7 @@ def features(folder: Path, net: Inception, views: Views, notes: Notes | None = N
 
 
 def test_features_are_the_trunks_means_of_the_pictures_as_evaluated(
-    net: Inception, samples: tuple[Sample, ...], tmp_path: Path
+    net: Inception, samples: Samples, tmp_path: Path
 ) -> None:
     found = torch.from_numpy(features(tmp_path, net, views_of(samples)))
     pictures = torch.stack([LOOK.cut(load_image(sample.path)) for sample in samples])
@@ -74,7 +77,7 @@ def test_features_are_the_trunks_means_of_the_pictures_as_evaluated(
     assert torch.equal(net.classifier(found), logits)
 
 
-def test_views_differ_and_are_the_same_again(net: Inception, samples: tuple[Sample, ...], tmp_path: Path) -> None:
+def test_views_differ_and_are_the_same_again(net: Inception, samples: Samples, tmp_path: Path) -> None:
     first = features(tmp_path / "a", net, views_of(samples, 1, 2))
     again = features(tmp_path / "b", net, views_of(samples, 1, 2), workers=1)
     assert np.array_equal(first, again)
@@ -83,7 +86,7 @@ def test_views_differ_and_are_the_same_again(net: Inception, samples: tuple[Samp
 
 
 def test_what_was_computed_is_not_computed_again(
-    net: Inception, samples: tuple[Sample, ...], tmp_path: Path, notes: Notes
+    net: Inception, samples: Samples, tmp_path: Path, notes: Notes
 ) -> None:
     some = features(tmp_path, net, views_of(samples[:10]))
     size = store_for(tmp_path, net, LOOK).rows.stat().st_size
@@ -91,25 +94,25 @@ def test_what_was_computed_is_not_computed_again(
     assert "10 of 24 features were computed before" in " ".join(notes.said)
     assert np.array_equal(every[:10], some)
     assert store_for(tmp_path, net, LOOK).rows.stat().st_size == size // 10 * 24
-    features(tmp_path, net, views_of(tuple(reversed(samples))), notes)
+    features(tmp_path, net, views_of(samples[::-1]), notes)
     assert "24 of 24 features were computed before" in " ".join(notes.said)
 
 
 def test_a_picture_is_known_by_its_content_and_not_by_its_place(
-    net: Inception, samples: tuple[Sample, ...], tmp_path: Path, notes: Notes
+    net: Inception, samples: Samples, tmp_path: Path, notes: Notes
 ) -> None:
     features(tmp_path / "f", net, views_of(samples[:3]))
     moved = [
         Sample(Path(shutil.copy(s.path, tmp_path / f"{i}.png")), 1 - s.label, s.digest)
         for i, s in enumerate(samples[:3])
     ]
-    features(tmp_path / "f", net, views_of(tuple(moved)), notes)
+    features(tmp_path / "f", net, views_of(Samples.gather(tmp_path, moved)), notes)
     assert "3 of 3 features were computed before" in " ".join(notes.said)
 
 
 @pytest.mark.parametrize("change", ["weights", "preprocess", "augment", "seed"])
 def test_other_weights_preprocessing_or_views_have_rows_of_their_own(
-    net: Inception, samples: tuple[Sample, ...], tmp_path: Path, notes: Notes, change: str
+    net: Inception, samples: Samples, tmp_path: Path, notes: Notes, change: str
 ) -> None:
     features(tmp_path, net, views_of(samples[:4], 1))
     look, augment, seed, other = LOOK, Augment(), 5, net
@@ -119,14 +122,14 @@ def test_other_weights_preprocessing_or_views_have_rows_of_their_own(
     look = Preprocess(size=32, crop=0.9) if change == "preprocess" else look
     augment = Augment(area=(0.5, 1.0)) if change == "augment" else augment
     seed = 6 if change == "seed" else seed
-    views = Views([(sample, 1) for sample in samples[:4]], look, augment, seed)
+    views = Views(samples[:4], np.ones(4, np.int64), look, augment, seed)
     features(tmp_path, other, views, notes)
     assert "computed before" not in " ".join(notes.said)
 
 
 @pytest.mark.parametrize("file", ["rows.f32", "index"])
 def test_a_damaged_row_and_those_behind_it_are_computed_again(
-    net: Inception, samples: tuple[Sample, ...], tmp_path: Path, notes: Notes, file: str
+    net: Inception, samples: Samples, tmp_path: Path, notes: Notes, file: str
 ) -> None:
     expected = features(tmp_path, net, views_of(samples))
     store = store_for(tmp_path, net, LOOK)

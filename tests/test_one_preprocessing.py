@@ -150,7 +150,7 @@ def files(run: Run, data: Path) -> None:
 
 
 def features(run: Run, data: Path) -> None:
-    views = Views([(sample, 0) for sample in run.samples], run.model.preprocess, Augment(), 0)
+    views = Views(run.samples, np.zeros(len(run.samples), np.int64), run.model.preprocess, Augment(), 0)
     device, net = torch.device("cpu"), run.model.network
     compute(run.out.parent / "features", net, views, workers=0, device=device, listener=Listener())
 

@@ -244,6 +244,25 @@ def test_a_server_that_keeps_failing_is_named_and_nothing_else_is_read(server: S
             found.splits["train"][0].picture()
 
 
+def test_skipping_bad_files_skips_no_picture_that_the_network_withholds(server: ShardServer, cache: Path) -> None:
+    scan(all_of(server))
+    shutil.rmtree(cache)
+    for path in server.folder.iterdir():
+        RemotePath(server.url(path.name)).forget()
+    lay_out(as_path(all_of(server)), Listener())  # as far as the contents of shards
+    server.failures = 1000
+    with pytest.raises(DataError, match="503"):
+        scan(all_of(server), bad="skip")
+
+
+def test_secrets_in_urls_are_not_in_reports(server: ShardServer, tmp_path: Path) -> None:
+    url = server.url("train-0.tar?signature=SECRET") if server.folder.joinpath("train-0.tar").exists() else ""
+    if url:
+        assert "SECRET" not in json.dumps(examine(url, tmp_path / "check").record())
+        assert "SECRET" not in "".join(path.read_text() for path in (tmp_path / "check").glob("*.json"))
+        assert "SECRET" not in scan(url).splits["all"][0].place
+
+
 def test_what_is_refused_is_not_asked_for_again(server: ShardServer) -> None:
     server.status = 403
     with pytest.raises(DataError, match="403"):

@@ -253,3 +253,26 @@ def test_nothing_is_written_but_into_the_cache(data: Path, memory: Path, tmp_pat
     remember(data)
     assert {path.name for path in tmp_path.iterdir()} == {"data", "cache"}
     assert {path.name for path in memory.parent.iterdir()} == {memory.name}
+
+
+def test_a_passing_lack_of_memory_is_not_remembered(
+    data: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as lacking:
+        lacking.setattr(images, "upright", fail)
+        with pytest.raises(DataError, match="there is not enough memory to decode it"):
+            scan(data)
+    decoded.clear()
+    remember(data)
+    assert len(decoded) == 6
+
+
+def test_a_file_from_a_far_future_is_checked_each_time(data: Path, decoded: list[str]) -> None:
+    for path in data.rglob("*.png"):
+        os.utime(path, (2**34, 2**34))  # the year 2514, in nanoseconds too much for SQLite
+    remember(data)
+    remember(data)
+    assert len(decoded) == 12

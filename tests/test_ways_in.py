@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import SHORT, Result, outcome
 from PIL import Image
+from shard_fixtures import files_of, write_tar
 
 import torchinception as ti
 from torchinception.data.images import load_image
@@ -109,3 +110,22 @@ def test_a_recipe_decodes_its_training_pictures_small_and_validates_on_whole_one
         assert inception(*command, "--set", f"fast_decode={setting}", "--out", run).code == 0
     assert "fast_decode = true" in (runs[1] / "recipe.toml").read_text()
     assert outcome(runs[0]) != outcome(runs[1])
+
+
+@pytest.mark.parametrize("kind", ["url", "table", "pattern"])
+def test_a_run_is_never_written_among_the_pictures(
+    inception: Inception, split: Path, tmp_path: Path, kind: str
+) -> None:
+    root = Path(shutil.copytree(split, tmp_path / "clothes"))
+    data: object = f"file://{root}"
+    if kind == "table":
+        data = tmp_path / "table.csv"
+        names = [path.relative_to(tmp_path) for path in sorted(root.glob("train/*/*.png"))]
+        data.write_text("path,label\n" + "".join(f"{name},{name.parent.name}\n" for name in names))
+    if kind == "pattern":
+        write_tar(root / "train.tar", files_of(split / "train"))
+        data = root / "*.tar"
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+    result = inception("train", data, *SHORT, "--out", root / "train/bag/run")
+    assert (result.code, "never written to" in result.err) == (2, True), result.err
+    assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before

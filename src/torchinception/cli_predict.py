@@ -1,7 +1,7 @@
 """The commands `inception evaluate` and `inception predict`."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -38,7 +38,11 @@ def evaluate(
             loaded, data, batch=batch, crops=crops, bad_images=bad_images, workers=workers, listener=screen
         )
     if as_json:
-        typer.echo(json.dumps(asdict(found), default=str))
+        mistakes = [
+            dict(picture=m.sample.place, truth=m.truth, guesses=m.guesses, probabilities=m.probabilities)
+            for m in found.mistakes
+        ]
+        typer.echo(json.dumps(asdict(replace(found, mistakes=())) | dict(mistakes=mistakes)))
         return
     rows = ((name, f"{fraction:.1%}") for name, fraction in found.per_class.items())
     several = f", {crops} crops each" if crops > 1 else ""

@@ -17,6 +17,11 @@ def cache_folder() -> Path:
     return Path(os.environ.get("TORCHINCEPTION_CACHE") or platformdirs.user_cache_dir("torchinception"))
 
 
+def is_on(variable: str) -> bool:
+    """Whether an environment variable is set to 1, true, yes or on."""
+    return os.environ.get(variable, "").lower() in ("1", "true", "yes", "on")
+
+
 def write_atomically(path: str | Path, content: bytes | str | Callable[[BinaryIO], None]) -> None:
     """Write to a temporary file beside `path`, flush it to the disk, then rename it.
 

@@ -15,14 +15,11 @@ from pathlib import Path
 from torch import Tensor
 
 from torchinception.classifier import Classifier, Prediction
-from torchinception.data.images import open_image, readable_formats
+from torchinception.data.images import open_image, readable_suffixes
 from torchinception.data.transforms import stack
 from torchinception.data.walk import in_order, is_ignored, walk
 from torchinception.errors import DataError, ImageError, MissingInputError, UsageError
 from torchinception.files import write_atomically
-
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"}
-TIFF_SUFFIXES = {".tif", ".tiff"}
 
 
 @dataclass(frozen=True)
@@ -57,18 +54,14 @@ def find_pictures(patterns: Iterable[str]) -> list[Path]:
             raise MissingInputError(f"nothing at {pattern}; expected a picture, a folder of pictures or a glob")
         inside = [path for place in places for path in (_pictures(place) if place.is_dir() else [place])]
         if not inside:
-            raise DataError(f"no pictures in {pattern}; looked for {', '.join(sorted(_suffixes()))}")
+            raise DataError(f"no pictures in {pattern}; looked for {', '.join(readable_suffixes())}")
         found += inside
     return list(dict.fromkeys(found))
 
 
 def _pictures(folder: Path) -> list[Path]:
-    suffixes = _suffixes()
+    suffixes = readable_suffixes()
     return [folder / name for name in _search(folder) if Path(name).suffix.lower() in suffixes]
-
-
-def _suffixes() -> set[str]:
-    return SUFFIXES | TIFF_SUFFIXES if "TIFF" in readable_formats() else SUFFIXES
 
 
 def _search(folder: Path) -> list[str]:
@@ -95,7 +88,7 @@ def _match_below(base: Path, pattern: tuple[str, ...]) -> Iterator[Path]:
     for name in _search(base):
         path = Path(name)
         inside_match = any(_fits(folder.parts, pattern) for folder in path.parents)
-        if _fits(path.parts, pattern) or (inside_match and path.suffix.lower() in _suffixes()):
+        if _fits(path.parts, pattern) or (inside_match and path.suffix.lower() in readable_suffixes()):
             yield base / path
 
 

@@ -13,27 +13,21 @@ from typing import TypeVar
 
 import numpy as np
 
-from torchinception.data import contact, shards, stock
+from torchinception.data import contact, stock
 from torchinception.data.checked import Checked, claim, write
 from torchinception.data.duplicates import fingerprint
+from torchinception.data.file_systems import hide_secrets
 from torchinception.data.findings import Finding, Item, Seen, find
 from torchinception.data.folder import name_of
+from torchinception.data.headers import recognise
 from torchinception.data.images import Picture, load_image
-from torchinception.data.layout import Candidate, lay_out
+from torchinception.data.inspected import read_content
+from torchinception.data.layout import Candidate, lay_out, natural
 from torchinception.data.remote import as_path
 from torchinception.errors import DataError, ImageError
 from torchinception.progress import Listener
 
 ORDER = ("train", "all", "val", "test")
-SIGNATURES = {  # how a file of a format begins
-    b"\xff\xd8\xff": "JPEG",
-    b"\x89PNG": "PNG",
-    b"GIF8": "GIF",
-    b"RIFF": "WEBP",
-    b"BM": "BMP",
-    b"II": "TIFF",
-    b"MM": "TIFF",
-}
 In = TypeVar("In")
 Out = TypeVar("Out")
 
@@ -73,9 +67,9 @@ def examine(
     if not candidates and not in_the_way:
         raise DataError(f"no pictures in {root}; expected one folder of pictures per class, as {root}/roses/a.jpg")
     folders = {root} if isinstance(root, Path) and root.is_dir() else set()
-    folders |= {found.path.parent for found in candidates if isinstance(found.path, Path) and not found.member}
+    folders |= {found.path.parent for found in candidates if isinstance(found.path, Path)}
     old = claim(out, folders)
-    classes = tuple(sorted(layout.classes))
+    classes = tuple(sorted(layout.classes, key=natural))
     splits = tuple(split for split in ORDER if split in layout.parts)
     examined = _examine(candidates, workers, listener)
     seen = examined.seen
@@ -91,14 +85,14 @@ def examine(
     )
     sides = [[s.width for s in seen], [s.height for s in seen]]
     checked = Checked(
-        str(data),
+        hide_secrets(str(data)),
         out,
         classes,
         splits,
         Counter((s.found.split, s.found.name) for s in seen),
         Counter(s.format for s in seen),
         tuple(int(statistics.median(side or [0])) for side in sides),  # type: ignore[arg-type]
-        contact.sheet_names(sorted({s.found.name for s in seen})),
+        contact.sheet_names(sorted({s.found.name for s in seen}, key=natural)),
         tuple(f for f in (unreadable, misplaced) if f.items) + tuple(find(seen, classes, splits, listener)),
     )
     write(checked, old, _sheets(checked, examined, workers, listener))
@@ -111,7 +105,7 @@ def _examine(candidates: Sequence[Candidate], workers: int, listener: Listener) 
         spread.update(_evenly(group, contact.TILES))
     jobs = ((found, number in spread) for number, found in enumerate(candidates))
     examined = _Examined()
-    for done, result in enumerate(in_order(_look, jobs, workers), 1):
+    for done, result in enumerate(each_in_turn(_look, jobs, workers), 1):
         listener.progress("Checking pictures", done, len(candidates))
         if isinstance(result, ImageError):
             examined.bad.append(Item((result.path,), f"{result.reason}; {result.advice}"))
@@ -128,26 +122,21 @@ def _look(job: tuple[Candidate, bool]) -> tuple[Seen, bytes | None] | ImageError
     try:
         content, picture = _read(found)
     except ImageError as error:
-        return error
+        return ImageError(found.place, error.reason, error.advice)
     pixels = hashlib.sha256(str(picture.shape).encode())
     pixels.update(np.ascontiguousarray(picture).data)
     height, width, _ = picture.shape
-    known = (name for start, name in SIGNATURES.items() if content.startswith(start))
     file = hashlib.sha256(content).digest()
-    seen = Seen(found, next(known, "other"), width, height, file, pixels.digest(), fingerprint(picture))
+    seen = Seen(found, recognise(content), width, height, file, pixels.digest(), fingerprint(picture))
     return seen, contact.thumbnail(picture) if wanted else None
 
 
 def _read(found: Candidate) -> tuple[bytes, Picture]:
-    if found.member is not None:
-        content = shards.read_member(found.path, found.member)
-        return content, np.asarray(shards.decode_member(found.path, found.member, content))
-    assert isinstance(found.path, Path)
-    picture = load_image(found.path)  # it looks before it reads: pipes and devices are not opened
+    content = read_content(found.path, found.member)
     try:
-        return found.path.read_bytes(), picture
-    except OSError as error:
-        raise ImageError(found.path, "unreadable", f"{error.strerror}; leave the data alone meanwhile") from error
+        return content, load_image(content)
+    except ImageError as error:
+        raise ImageError(found.place, error.reason, error.advice) from error
 
 
 def _sheets(checked: Checked, examined: _Examined, workers: int, listener: Listener) -> Iterator[tuple[str, bytes]]:
@@ -161,7 +150,7 @@ def _sheets(checked: Checked, examined: _Examined, workers: int, listener: Liste
     groups = _by_class([s.found for s in examined.seen])
     draw = partial(_draw, checked, examined, marks)
     jobs = ((name, groups[name], marked.get(name, [])) for name in checked.sheets)
-    for done, (name, sheet) in enumerate(zip(checked.sheets, in_order(draw, jobs, workers), strict=True), 1):
+    for done, (name, sheet) in enumerate(zip(checked.sheets, each_in_turn(draw, jobs, workers), strict=True), 1):
         listener.progress("Drawing sheets", done, len(checked.sheets))
         yield checked.sheets[name], sheet
 
@@ -197,7 +186,7 @@ def _evenly(group: Sequence[int], count: int) -> list[int]:
     return [group[i * len(group) // count] for i in range(count)] if len(group) > count else list(group)
 
 
-def in_order(work: Callable[[In], Out], jobs: Iterable[In], workers: int) -> Iterator[Out]:
+def each_in_turn(work: Callable[[In], Out], jobs: Iterable[In], workers: int) -> Iterator[Out]:
     """Results in the jobs' order; only a few are under way, or a million pictures would wait in memory."""
     with ThreadPoolExecutor(workers) as pool:  # Pillow, numpy and hashlib work without Python's lock
         waiting: deque[Future[Out]] = deque()

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from torchinception.data import duplicates
+from torchinception.data.images import SUFFIXES
 from torchinception.data.layout import Candidate
 from torchinception.progress import Listener
 
@@ -17,14 +18,6 @@ TINY_PX = 32  # of the shorter side: the last grid of a network has 1/32 of the 
 FAR_BELOW = 4  # times smaller than the median shorter side
 LONG = 4  # times as long as wide: a square at the centre shows less than a quarter
 UNEQUAL = 10  # times as many pictures as the smallest class
-SUFFIXES = {  # of the formats that are read; others' tell nothing
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
-    "PNG": (".png", ".apng"),
-    "WEBP": (".webp",),
-    "BMP": (".bmp", ".dib"),
-    "GIF": (".gif",),
-    "TIFF": (".tif", ".tiff"),
-}
 KNOWN_SUFFIXES = {suffix for suffixes in SUFFIXES.values() for suffix in suffixes} | {".heic", ".heif", ".avif"}
 
 
@@ -39,12 +32,6 @@ class Seen:
     file: bytes
     pixels: bytes
     print: duplicates.Fingerprint
-
-    @property
-    def place(self) -> str:
-        """Its path, and the name in the shard."""
-        path, member = self.found.path, self.found.member
-        return str(path) if member is None else f"{path}: {member}"
 
 
 class Item(NamedTuple):
@@ -133,7 +120,7 @@ def _copies(seen: Sequence[Seen]) -> Iterator[Finding]:
             twice,
         ),
     ):
-        items = tuple(Item(tuple(seen[i].place for i in g), _how_equal(seen, g)) for g in some)
+        items = tuple(Item(tuple(seen[i].found.place for i in g), _how_equal(seen, g)) for g in some)
         marks = tuple(i for g in some for i in g)
         yield Finding(kind, what, advice, items, kind != "twice", "duplicate", marks)
 
@@ -152,7 +139,10 @@ def _near(seen: Sequence[Seen], listener: Listener) -> Finding:
     pairs = duplicates.near([s.print for s in seen], earlier, digests, listener)
     pairs.sort(key=lambda pair: -pair.likeness)
     items = tuple(
-        Item((seen[p.picture].place, seen[p.other].place), f"{p.bits} of 64 bits differ, {p.likeness:.1%} alike")
+        Item(
+            (seen[p.picture].found.place, seen[p.other].found.place),
+            f"{p.bits} of 64 bits differ, {p.likeness:.1%} alike",
+        )
         for p in pairs
     )
     marks = tuple(i for pair in pairs for i in (pair.picture, pair.other))
@@ -170,7 +160,7 @@ def _pictures(seen: Sequence[Seen]) -> Iterator[Finding]:
     def finding(
         kind: str, what: str, advice: str, chosen: list[int], why: Callable[[Seen], str], mark: bool = True
     ) -> Finding:
-        items = tuple(Item((seen[i].place,), why(seen[i])) for i in chosen)
+        items = tuple(Item((seen[i].found.place,), why(seen[i])) for i in chosen)
         marks = tuple(chosen) if mark else ()
         return Finding(kind, what, advice, items, False, "small, flat or very long" if mark else "", marks)
 

@@ -21,6 +21,8 @@ Reason = Literal[  # every `ImageError.reason` there is
     "broken",  # damaged, cut off, or telling of itself what cannot be
     "too large",  # more bytes, pixels, memory or work than a picture may take
     "no pixels",  # a side of length 0
+    "changed",  # other bytes than when it was looked at before
+    "unreachable",  # behind a network that fails
     "unknown kind",  # whole, but with pixels that no rule turns into colours; see kinds.py
 ]
 

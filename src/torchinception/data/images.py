@@ -1,7 +1,6 @@
 """The one gate for pictures: path, bytes, PIL image or array -> RGB uint8 (H, W, 3)."""
 
 import io
-import os
 import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,12 +13,21 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from torchinception.data.headers import AGAIN, Reason, Refused, read_header, recognise
 from torchinception.data.kinds import UnknownKindError, read_orientation, upright
 from torchinception.errors import ImageError, UsageError
+from torchinception.files import is_on
 
 Picture = npt.NDArray[np.uint8]
 Out = TypeVar("Out")
 Source = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # by content, never by the file's name; TIFF if asked for
+SUFFIXES = {  # by which pictures are looked for among other files
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "PNG": (".png", ".apng"),
+    "WEBP": (".webp",),
+    "BMP": (".bmp", ".dib"),
+    "GIF": (".gif",),
+    "TIFF": (".tif", ".tiff"),
+}
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 200_000_000
 
@@ -59,7 +67,12 @@ def open_image(source: Source, *, formats: Sequence[str] | None = None, least: i
 
 def readable_formats() -> tuple[str, ...]:
     """What is read unless more or less is asked for."""
-    return (*FORMATS, "TIFF") if os.environ.get("TORCHINCEPTION_TIFF") == "1" else FORMATS
+    return (*FORMATS, "TIFF") if is_on("TORCHINCEPTION_TIFF") else FORMATS
+
+
+def readable_suffixes() -> list[str]:
+    """Those of what is read: `.jpg` and so on."""
+    return [suffix for kind in readable_formats() for suffix in SUFFIXES[kind]]
 
 
 def _open(

@@ -8,16 +8,17 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 
-import PIL
+import PIL.Image
 
 from torchinception.data import headers, images, kinds, shards
 from torchinception.data.images import MAX_BYTES, load_image
 from torchinception.data.remote import Place, RemotePath
 from torchinception.data.verdicts import Memory, Stamp, Verdict
-from torchinception.errors import ImageError
+from torchinception.errors import DataError, ImageError
 from torchinception.files import cache_folder
 from torchinception.progress import Listener
 
@@ -58,7 +59,8 @@ def inspect_pictures(places: Iterable[Candidate], count: int, listener: Listener
 
 def gate_version() -> str:
     """Another one whenever the gate might judge otherwise: other code, other limits, another Pillow."""
-    limits = f"{PIL.__version__} {images.readable_formats()} {images.MAX_PIXELS} {images.MAX_BYTES}"
+    limits = f"{PIL.__version__} {PIL.Image.MAX_IMAGE_PIXELS} {version('torchinception')} {images.readable_formats()}"
+    limits += f" {images.MAX_PIXELS} {images.MAX_BYTES}"
     try:
         code = "".join(map(inspect.getsource, GATE))
     except OSError:  # installed without sources
@@ -80,21 +82,39 @@ def _stamp(path: Place, member: shards.Member | None, gate: str) -> Stamp | None
         found = path.stat()
     except (OSError, ValueError):
         return None
-    if not stat.S_ISREG(found.st_mode) or abs(time.time_ns() - found.st_mtime_ns) < FRESH_NS:
-        return None
+    age_ns = time.time_ns() - found.st_mtime_ns
+    if not stat.S_ISREG(found.st_mode) or abs(age_ns) < FRESH_NS or abs(found.st_mtime_ns) >= 2**63:
+        return None  # SQLite's numbers end in the year 2262
     return Stamp(os.fsencode(path.absolute()) + inside, found.st_size, found.st_mtime_ns, gate)
 
 
 def _decode(place: Candidate) -> Verdict:
-    path, member = place
     content = b""
     try:
-        content = shards.read_member(path, member, ahead=True) if member else _read(path)
+        content = read_content(*place)
         picture = load_image(content)
     except ImageError as error:
-        digest = hashlib.sha256(content).digest() if content else b""
+        passing = not content or isinstance(error.__cause__, MemoryError)  # nothing to remember
+        digest = b"" if passing else hashlib.sha256(content).digest()
         return Verdict(digest, 0, 0, error.reason, error.advice.encode(errors="backslashreplace").decode())
     return Verdict(hashlib.sha256(content).digest(), picture.shape[1], picture.shape[0])
+
+
+def read_content(path: Place, member: shards.Member | None) -> bytes:
+    """The bytes of a picture that is looked at in order.
+
+    Raises:
+        ImageError: they cannot be read.
+        DataError: the network failed, which says nothing of the picture.
+    """
+    if member is None:
+        return _read(path)
+    try:
+        return shards.read_member(path, member, ahead=True)
+    except ImageError as error:
+        if error.reason == "unreachable":
+            raise DataError(str(error)) from error
+        raise
 
 
 def _read(path: Place) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from torchinception.data import manifest, shards
+from torchinception.data.images import readable_suffixes
 from torchinception.data.manifest import SPLITS
 from torchinception.data.patterns import common_folder, find_shards, names_shards
 from torchinception.data.remote import Place, RemotePath
@@ -28,6 +29,11 @@ class Candidate(NamedTuple):
     path: Place
     name: str
     member: shards.Member | None = None  # of the shard at `path`
+
+    @property
+    def place(self) -> str:
+        """The path, and the name in the shard, in one line."""
+        return show(self.path) if self.member is None else f"{show(self.path)}: {show(self.member)}"
 
 
 @dataclass
@@ -207,7 +213,8 @@ def _shards_in(place: Path, listing: Listing | None = None) -> list[Place]:
     """The shards that lie directly in a folder; files of other kinds beside them are left alone, but not pictures."""
     listing = listing or look(place)
     found = _shards_of([place / name for name in listing.files])
-    mixed = [name for name in listing.files if Path(name).suffix.lower()[1:] in shards.PICTURES] + listing.folders
+    suffixes = readable_suffixes()
+    mixed = [name for name in listing.files if Path(name).suffix.lower() in suffixes] + listing.folders
     if found and mixed:
         raise DataError(f"{place} holds shards ({found[0].name}) and besides {mixed[0]}; keep one kind, move the other")
     return found

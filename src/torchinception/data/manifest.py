@@ -68,7 +68,8 @@ def read(path: Path) -> Manifest:
         if missing := _missing(place):
             found.bad.append(f"{path.name}, {where}: {show(name)}: {missing}")
         else:
-            inside = place.removeprefix(folder.rstrip(os.sep) + os.sep)
+            is_inside = place.startswith(folder.rstrip(os.sep) + os.sep)
+            inside = os.path.relpath(place, folder) if is_inside or not os.path.isabs(name) else place  # noqa: PTH117, a million of them
             found.rows.append(Row(inside, label, SPLITS[word.lower()] if word else "all"))
     if wrong:
         shown = "\n  ".join(wrong[:SHOWN]) + (f"\n  … and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else "")

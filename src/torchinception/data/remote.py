@@ -15,6 +15,7 @@ from typing import Any
 
 from torchinception.data.file_systems import COPIES, file_system, hide_secrets, insist, protocol_of, read_range
 from torchinception.errors import DataError, UsageError
+from torchinception.files import is_on
 
 OFFLINE = "TORCHINCEPTION_OFFLINE"
 NO_NETWORK = {"memory", "file", "local", "zip", "tar", "dir", *COPIES}
@@ -225,7 +226,7 @@ def as_path(data: str | Path | RemotePath) -> Place:
 
 def is_offline() -> bool:
     """Whether the network is not to be used."""
-    return os.environ.get(OFFLINE, "").lower() in ("1", "true", "yes", "on")
+    return is_on(OFFLINE) or is_on("HF_HUB_OFFLINE")
 
 
 def with_slashes(data: str | Path | RemotePath) -> str:

@@ -20,6 +20,8 @@ from PIL import Image
 from torchinception.data import shards
 from torchinception.data.images import Picture, open_image
 from torchinception.data.remote import Place, RemotePath
+from torchinception.data.tar_shards import TarMember
+from torchinception.data.walk import show
 from torchinception.errors import ImageError
 
 DIGEST_BYTES = 32
@@ -35,6 +37,11 @@ class Sample:
     label: int
     digest: str
     member: shards.Member | None = None  # of the shard at `path`
+
+    @property
+    def place(self) -> str:
+        """Its path, and the name in the shard, without passwords."""
+        return show(self.path) if self.member is None else f"{show(self.path)}: {show(self.member)}"
 
     def picture(self) -> Picture:
         """`image` as an array, RGB uint8 (H, W, 3)."""
@@ -107,15 +114,25 @@ class Places:
     def __getitem__(self, index: int) -> tuple[Place, shards.Member | None]:
         if not self._shards:
             assert isinstance(self.root, Path)
-            return self.root / self._files[index], None
+            path = self.root / self._files[index]
+            return (Path(os.path.normpath(path)) if ".." in path.parts else path), None
         kind, *values = json.loads(self._members[index])
         return self._shards[self._shard_of[index]], self._kinds[kind](*values)
 
+    def folders(self) -> set[Path]:
+        """Of this machine, those that hold a place."""
+        if self._shards:
+            return {shard.parent for shard in self._shards if isinstance(shard, Path)}
+        assert isinstance(self.root, Path)
+        return {self.root / name for name in {os.path.dirname(self._files[i]) for i in range(len(self))}}  # noqa: PTH120, a million of them
+
     def name(self, index: int) -> str:
-        """What the picture is called from `root` on, the same on every system: `roses/a.jpg`, `0.tar/roses/a.jpg`."""
+        """What the picture is called, the same everywhere, in whatever tar: `roses/a.jpg`, `0.parquet/row 3`."""
         if not self._shards:
             return self._files[index].replace(os.sep, "/")
         path, member = self[index]
+        if isinstance(member, TarMember):
+            return str(member)
         if isinstance(path, RemotePath) and isinstance(self.root, RemotePath):
             return f"{path.below(self.root)}/{member}"
         shard = str(path).removeprefix(str(self.root)).replace(os.sep, "/").lstrip("/")
@@ -180,12 +197,16 @@ class Samples(Sequence[Sample]):
         """Those at `indices` (M,), in that order."""
         return Samples(self._places, self._digests, self._of[indices], self.labels[indices])
 
+    def folders(self) -> set[Path]:
+        """The folders of this machine in which the pictures, or their shards, lie."""
+        return self._places.folders()
+
     def relabel(self, labels: npt.NDArray[np.integer[Any]]) -> "Samples":
         """The same pictures with other labels (N,)."""
         return Samples(self._places, self._digests, self._of, labels.astype(np.int32))
 
     def name(self, index: int) -> str:
-        """What it is called from the root on, the same on every system: `roses/a.jpg`, `0.tar/roses/a.jpg`."""
+        """What it is called, see `Places.name`."""
         return self._places.name(self._of[index])
 
     def digest(self, index: int) -> bytes:

@@ -15,7 +15,6 @@ from torchinception.errors import DataError, ImageError
 
 SUFFIXES = (".tar", ".parquet")
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tar.lz4")
-PICTURES = tar_shards.PICTURES
 NAMES = "classes.txt"
 
 Member = TarMember | Row

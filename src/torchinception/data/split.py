@@ -17,7 +17,8 @@ def hold_out(samples: Samples, classes: Sequence[str]) -> tuple[Samples, Samples
     """Training and validation pictures: a picture is held out if a hash of its name lies in the lowest tenth.
 
     Its name is that from the root of the data on, as `roses/a.jpg`, with / on every system and in Unicode's form NFC,
-    which a copy made on macOS may not have. Neither contents nor order, other pictures or the locale matter. Hence
+    which a copy made on macOS may not have; in a tar, its name there, so that packing changes nothing; in parquet the
+    file's name and the row's number. Neither contents nor order, other pictures or the locale matter. Hence
     about a tenth of each class is held out, of small classes rather more or less, and adding pictures moves none. But:
 
     - A class whose hashes all fall on one side lends one picture to the other: the lowest hash is held out, or the

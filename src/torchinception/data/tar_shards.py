@@ -10,12 +10,11 @@ from dataclasses import astuple, dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, ClassVar, NamedTuple, cast
 
-from torchinception.data.images import MAX_BYTES
+from torchinception.data.images import MAX_BYTES, readable_suffixes
 from torchinception.data.remote import Place, RemoteFile, RemotePath
 from torchinception.errors import DataError, MissingInputError, SaveError
 from torchinception.files import cache_folder, write_atomically
 
-PICTURES = ("jpg", "jpeg", "png", "webp", "bmp", "gif")
 MAX_LABEL_BYTES = 1000
 INDEX_VERSION = 1
 
@@ -163,13 +162,15 @@ def _with_keys(
     left = dict(labels)
     for member in files:
         key, kind = _key(PurePosixPath(member.name))
-        if kind not in PICTURES:
+        if f".{kind}" not in readable_suffixes():
             continue
         if key in left:
             yield left.pop(key), member
         else:
             bad.append(f"{path}: {member}: {'a second picture for' if key in labels else 'no'} {key}.cls")
-    bad += [f"{path}: {key}.cls: no picture; beside it one of {', '.join(PICTURES)} is expected" for key in left]
+    bad += [
+        f"{path}: {key}.cls: no picture; beside it one of {', '.join(readable_suffixes())} is expected" for key in left
+    ]
 
 
 def _in_folders(path: Place, files: list[TarMember], bad: list[str]) -> Iterator[tuple[str | int, TarMember]]:

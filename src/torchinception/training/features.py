@@ -14,12 +14,13 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from torchinception.data.augment import Augment
 from torchinception.data.module import Key, Keyed, ResumableLoader, keyed_seed, read_picture
-from torchinception.data.samples import Sample
+from torchinception.data.samples import Samples
 from torchinception.data.transforms import Preprocess
 from torchinception.errors import SaveError, UsageError
 from torchinception.network import Inception
@@ -89,18 +90,23 @@ def _line(key: bytes, row: np.ndarray) -> bytes:
 
 
 class Views(Keyed):
-    """Pictures as (uint8 (3, size, size), position in the list), each of one view: 0 as in evaluation."""
+    """Pictures as (uint8 (3, size, size), position), each in its view: 0 as in evaluation."""
 
     def __init__(
-        self, wanted: Sequence[tuple[Sample, int]], preprocess: Preprocess, augment: Augment, seed: int
+        self, samples: Samples, views: npt.NDArray[np.integer], preprocess: Preprocess, augment: Augment, seed: int
     ) -> None:
-        self.wanted, self.preprocess, self.augment, self.seed = wanted, preprocess, augment, seed
+        self.pictures, self.views, self.preprocess, self.augment, self.seed = samples, views, preprocess, augment, seed
 
     def __len__(self) -> int:
-        return len(self.wanted)
+        return len(self.pictures)
+
+    def only(self, positions: Sequence[int]) -> "Views":
+        """Some of them."""
+        chosen = np.array(positions, np.int64)
+        return Views(self.pictures.select(chosen), self.views[chosen], self.preprocess, self.augment, self.seed)
 
     def __getitem__(self, key: Key) -> tuple[Tensor, int]:
-        sample, view = self.wanted[key[1]]
+        sample, view = self.pictures[key[1]], int(self.views[key[1]])
         picture = read_picture(sample)
         if view == 0:
             return self.preprocess.cut(picture), key[1]
@@ -109,7 +115,7 @@ class Views(Keyed):
 
     def row_key(self, position: int) -> str:
         """What a row is kept by: 64 hexadecimal digits."""
-        sample, view = self.wanted[position]
+        sample, view = self.pictures[position], int(self.views[position])
         how = f"{self.augment.model_dump_json()} {self.seed} {view}" if view else ""
         return hashlib.sha256(f"{sample.digest} {how}".encode()).hexdigest()
 
@@ -117,7 +123,9 @@ class Views(Keyed):
 class Features(Keyed):
     """Rows as (float32 (width, 1, 1), label); of several views each epoch takes another."""
 
-    def __init__(self, table: np.ndarray, positions: Sequence[Sequence[int]], labels: Sequence[int], seed: int) -> None:
+    def __init__(
+        self, table: np.ndarray, positions: npt.NDArray[np.int64], labels: npt.NDArray[np.int32], seed: int
+    ) -> None:
         self.table, self.positions, self.labels, self.seed = table, positions, labels, seed
 
     def __len__(self) -> int:
@@ -127,7 +135,7 @@ class Features(Keyed):
         epoch, index = key
         views = self.positions[index]
         row = np.array(self.table[views[epoch % len(views)]])
-        return torch.from_numpy(row).view(-1, 1, 1), self.labels[index]
+        return torch.from_numpy(row).view(-1, 1, 1), int(self.labels[index])
 
 
 def store_for(folder: Path, net: Inception, preprocess: Preprocess) -> FeatureStore:
@@ -161,7 +169,7 @@ def compute(
             listener.say(
                 f"{len(keys) - len(missing)} of {len(keys)} features were computed before ({store.rows.parent})"
             )
-        rest = Views([views.wanted[i] for i in missing], views.preprocess, views.augment, views.seed)
+        rest = views.only(missing)
         done = 0
         for pictures, _ in ResumableLoader(rest, CHUNK, workers, train=False) if missing else ():
             maps = net.trunk(views.preprocess.normalize(pictures.to(device)))

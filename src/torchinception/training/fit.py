@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import DDPStrategy
@@ -188,23 +189,24 @@ def _loaders(job: Job, trunk: Inception | None) -> PicturesModule:
 def _features(job: Job, trunk: Inception) -> tuple[Features, Features]:
     recipe, splits = job.recipe, job.splits
     chosen = range(1, min(recipe.features.views, recipe.epochs or 1) + 1) or range(1)
-    wanted = [(sample, view) for sample in splits["train"] for view in chosen] + [(s, 0) for s in splits["val"]]
-    views = Views(wanted, recipe.preprocess, recipe.augment, recipe.seed)
 
-    def compute_once() -> tuple[Path, int, list[int]]:
-        folder = cache_folder() / "features"
-        store, found = compute(folder, trunk, views, workers=job.workers, device=job.device, listener=job.listener)
-        return store.rows, len(store.position), found
+    def compute_once() -> tuple[Path, int, list[list[int]]]:
+        folder, rows = cache_folder() / "features", []
+        for split, each in (("train", chosen), ("val", range(1))):
+            samples = splits[split].select(np.repeat(np.arange(len(splits[split])), len(each)))
+            numbers = np.tile(each, len(splits[split]))
+            views = Views(samples, numbers, recipe.preprocess, recipe.augment, recipe.seed)
+            store, found = compute(folder, trunk, views, workers=job.workers, device=job.device, listener=job.listener)
+            rows.append(found)
+        return store.rows, len(store.position), rows
 
-    path, rows_there, positions = job.ranks.first(compute_once)
-    rows = map_rows(path, trunk.classifier.in_features, rows_there)
-    count, each = len(splits["train"]), len(chosen)
-    mine = [positions[i * each : (i + 1) * each] for i in range(count)]
-    labels = {split: splits[split].labels.tolist() for split in ("train", "val")}
-    return (
-        Features(rows, mine, labels["train"], recipe.seed),
-        Features(rows, [[position] for position in positions[count * each :]], labels["val"], recipe.seed),
+    path, rows_there, rows = job.ranks.first(compute_once)
+    table = map_rows(path, trunk.classifier.in_features, rows_there)
+    train, val = (
+        Features(table, np.array(found).reshape(len(splits[split]), -1), splits[split].labels, recipe.seed)
+        for split, found in zip(("train", "val"), rows, strict=True)
     )
+    return train, val
 
 
 def _strategy(job: Job) -> dict[str, Any]:

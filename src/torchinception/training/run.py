@@ -31,7 +31,7 @@ from torchinception.training.plan import check_shares, choose
 from torchinception.training.ranks import together
 from torchinception.training.recipe import Recipe, load_recipe, to_toml
 from torchinception.training.recorder import Recorder
-from torchinception.training.run_folder import check_out, check_unchanged, is_of_this_launch, open_run
+from torchinception.training.run_folder import check_apart, check_out, check_unchanged, is_of_this_launch, open_run
 from torchinception.training.sharding import check_sharding
 
 
@@ -128,7 +128,7 @@ def train(
             check_sharding(resolved)
         with locked(out) if ranks.rank == 0 else contextlib.nullcontext():
             if ranks.rank == 0:
-                open_run(out, resolved, folder.skipped, listener, overwrite=overwrite)
+                open_run(out, resolved, listener, overwrite=overwrite)
             if workers is None:
                 workers = 0 if folder.side_px <= 64 else max(1, min(8, (os.cpu_count() or 2) // ranks.local_world - 1))
             several = "" if ranks.alone else f", {ranks.world} processes"
@@ -169,6 +169,7 @@ def _prepare(
         wanted = take_over(wanted, begun)  # whatever has become of the file
     wanted, start = begin_from_weights(wanted, listener)  # before the pictures, which take longer
     folder = scan(data, listener, wanted.bad_images)
+    check_apart(out, folder)
     splits = folder.for_training()
     resolved = choose(wanted, folder, splits, device, listener, until=until, measure_batch=find_batch)
     if begun:
@@ -194,11 +195,16 @@ def _finish(job: Job, model: Classifier, recorder: Recorder) -> None:
         per_class=last.per_class,
     )
     model.spec = model.spec.model_copy(update=dict(metrics=metrics))
+    lines = "".join(f"{line}\n" for line in job.folder.skipped)
+    if lines:
+        write_atomically(job.out / "skipped.txt", lines.encode(errors="surrogateescape"))
+    else:
+        (job.out / "skipped.txt").unlink(missing_ok=True)
     model.save(job.out / "model.safetensors")
     called = readable(model.classes, model.names)
     write_report(
         job.out / "report.html",
-        title=f"{recipe.network} on {job.folder.root.resolve().name}",
+        title=f"{recipe.network} on {name_of(str(job.folder.root))}",
         facts={
             "Result": {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in metrics.items() if k != "per_class"},
             "Recipe": {"recipe.toml": to_toml(recipe)},

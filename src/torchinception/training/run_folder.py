@@ -1,9 +1,9 @@
 """The folder of a run: what may be in it, what is written first, and when a run may begin or go on there."""
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
+from torchinception.data.folder import Folder
 from torchinception.data.remote import is_remote
 from torchinception.data.stock import is_stock
 from torchinception.errors import MissingInputError, SaveError, UsageError
@@ -28,7 +28,6 @@ RUN_FILES = (
     "wandb",
 )
 
-PROGRESS = ("metrics.json", "metrics.csv", "skipped.txt", "mlflow.db", "mlflow", "tensorboard", "wandb")
 PROGRESS = ("metrics.json", "metrics.csv", "skipped.txt", "mlflow.db", "mlflow", "tensorboard", "wandb")
 LAUNCH = ".launch"  # in the run folder: which torchrun or SLURM job began it
 
@@ -77,6 +76,21 @@ def _forget_progress(out: Path, listener: Listener) -> None:
     Store(out / "checkpoints", listener).clear()
 
 
+def check_apart(out: Path, folder: Folder) -> None:
+    """Refuse a run folder in which pictures lie, or that lies among them.
+
+    Raises:
+        UsageError: where.
+    """
+    held = {place.resolve() for samples in folder.splits.values() for place in samples.folders()}
+    if isinstance(folder.root, Path) and folder.root.is_dir():
+        held.add(folder.root.resolve())
+    for place in sorted(held & {out.resolve(), *out.resolve().parents}):
+        raise UsageError(
+            f"{out} is inside {place}, where pictures are, which is never written to; choose another --out"
+        )
+
+
 def check_unchanged(out: Path, old: Recipe, new: Recipe) -> None:
     """Refuse to go on with a run by another recipe.
 
@@ -89,16 +103,14 @@ def check_unchanged(out: Path, old: Recipe, new: Recipe) -> None:
         raise UsageError(f"cannot resume {out} with other settings: {'; '.join(changed)}; use another --out")
 
 
-def open_run(out: Path, recipe: Recipe, skipped: Sequence[str], listener: Listener, *, overwrite: bool) -> None:
-    """Write the recipe and what was skipped, without what an earlier run or a killed save has left in the folder."""
+def open_run(out: Path, recipe: Recipe, listener: Listener, *, overwrite: bool) -> None:
+    """Write the recipe, without what an earlier run or a killed save has left in the folder."""
     if overwrite:
         _forget_progress(out, listener)
     for leftover in (path for name in RUN_FILES for path in out.glob(f".{name}.*.tmp")):
         leftover.unlink(missing_ok=True)  # of a save that was killed
     Store(out / "checkpoints", listener).sweep()
     write_atomically(out / "recipe.toml", to_toml(recipe))
-    if skipped:
-        write_atomically(out / "skipped.txt", "".join(f"{line}\n" for line in skipped).encode(errors="surrogateescape"))
     if launch_id():
         write_atomically(out / LAUNCH, launch_id())
     else:

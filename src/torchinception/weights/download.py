@@ -5,7 +5,6 @@ the SHA-256 recorded beside it at its first use, which itself was checked agains
 changed since is an error and is left as it is: it may be the user's.
 """
 
-import os
 import ssl
 import time
 import urllib.error
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from torchinception.errors import MissingInputError, ModelFileError, SaveError
-from torchinception.files import write_atomically
+from torchinception.files import is_on, write_atomically
 from torchinception.progress import Listener
 from torchinception.weights.cached import (
     CHUNK_BYTES,
@@ -50,7 +49,7 @@ def fetch(entry: Entry, listener: Listener | None = None, *, offline: bool = Fal
     if path.exists():
         check_cached(entry, path)
         return path
-    if offline or any(os.environ.get(name, "").lower() in ("1", "true", "yes", "on") for name in OFFLINE):
+    if offline or any(map(is_on, OFFLINE)):
         raise MissingInputError(
             f"{entry.name} is not downloaded and this is offline (--offline, or {' or '.join(OFFLINE)} is set); "
             f"{by_hand(entry)}"
