@@ -384,3 +384,17 @@ def test_json_is_what_the_file_holds(splits: Path, out: Path) -> None:
             "items": [{"places": [f"{splits}/train/cat/001.png", f"{splits}/val/cat/x.png"], "why": "the same file"}],
         }
     ]
+
+
+def test_what_is_no_set_of_classes_is_told_as_training_tells_it(tmp_path: Path) -> None:
+    write_classes(tmp_path, **{"flat": 2, "deep/flowers/a": 2, "deep/flowers/b": 2})
+    with pytest.raises(DataError, match="flat holds files but no folders; expected one folder per class"):
+        examine(tmp_path / "flat", tmp_path / "out")
+    with pytest.raises(DataError, match=r"deep/flowers holds folders .*; if those are the classes or splits, give"):
+        examine(tmp_path / "deep", tmp_path / "out")
+
+
+def test_the_folder_one_is_in_is_checked_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_classes(tmp_path / "clothes", a=2, b=2)
+    monkeypatch.chdir(root)
+    assert examine(".").out.resolve() == tmp_path / "clothes-check"

@@ -220,3 +220,18 @@ def test_an_empty_line_is_no_line(place: Path) -> None:
 
 def test_a_run_on_a_table_is_called_after_it() -> None:
     assert name_of("data/flowers.csv") == "flowers"
+
+
+@pytest.mark.parametrize(("mark", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_another_separator_is_named(place: Path, mark: str, name: str) -> None:
+    (place / "table.csv").write_text(f"path{mark}label\n{FLAT[0][0]}{mark}a\n")
+    with pytest.raises(
+        DataError, match=f"no column path and label; .* it has {name} between fields, save it with commas"
+    ):
+        scan(place / "table.csv")
+
+
+def test_backslashes_in_paths_are_named(place: Path) -> None:
+    path = write_csv(place, HEADER, [(str(FLAT[0][0]).replace("/", "\\"), "a"), FLAT[1]])
+    with pytest.raises(DataError, match="no such file; paths begin at the table's folder, and are written with /"):
+        scan(path)

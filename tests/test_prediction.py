@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from data_fixtures import full_disk, listing, tiny_classifier, write_classes
+from store_fixtures import Notes
 
 from torchinception.classifier import Classifier, Prediction
 from torchinception.errors import DataError, MissingInputError, SaveError
@@ -79,12 +80,28 @@ def test_a_name_with_the_characters_of_a_glob_is_a_name_first(photos: Path) -> N
     assert found(photos, "a[1] *.png") == ["a[1] *.png"]
 
 
-@pytest.mark.parametrize("pattern", ["none.png", "*.gif", "none/**"])
-def test_a_pattern_that_matches_nothing_is_a_missing_input(photos: Path, pattern: str) -> None:
+@pytest.mark.parametrize(
+    "patterns", [["none.png"], ["none.png", "no.png"], ["000.png", "*.gif"], ["000.png", "none/**"]]
+)
+def test_what_is_not_there_at_all_is_a_missing_input(photos: Path, patterns: list[str]) -> None:
     with pytest.raises(MissingInputError) as caught:
-        found(photos, "000.png", pattern)
-    assert pattern in str(caught.value)
+        found(photos, *patterns)
+    missing = next(name for name in patterns if name != "000.png")
+    assert f"nothing at {photos / missing}" in str(caught.value)
     assert caught.value.exit_code == 66
+
+
+def test_a_name_that_is_not_there_among_others_stands_for_itself(photos: Path) -> None:
+    assert found(photos, "none.png", "000.png") == ["none.png", "000.png"]
+
+
+def test_what_is_passed_over_in_a_folder_is_told(photos: Path, notes: Notes) -> None:
+    (photos / "IMG.HEIC").write_bytes(b"x")
+    (photos / "noext").write_bytes(b"x")
+    assert len(find_pictures([str(photos)], notes)) == 5
+    some = f"{photos / 'IMG.HEIC'}, {photos / 'noext'}"
+    told = f"Passed over 2 without a picture's suffix ({some}); name a file itself to read it"
+    assert notes.said == [told]
 
 
 def test_a_folder_without_pictures_is_a_data_error(photos: Path) -> None:

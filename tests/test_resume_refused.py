@@ -118,6 +118,11 @@ def test_a_finished_run_says_so_and_stays_as_it_is(inception: Inception, finishe
     assert listing(finished) == before
 
 
+def test_a_finished_run_is_not_taken_for_another(inception: Inception, finished: Path, split: Path) -> None:
+    result = inception("train", split, "--epochs", 3, "--out", finished, "--resume")
+    assert (result.code, "is finished, without epochs = 3; use --overwrite" in result.err) == (2, True), result.err
+
+
 def test_weights_that_are_not_finite_are_never_saved(inception: Inception, split: Path, tmp_path: Path) -> None:
     # float32 ends at 3.4e38: the first loss is finite, the weights after it are not
     command = (

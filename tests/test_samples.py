@@ -72,7 +72,6 @@ def test_equal_samples_are_equal_and_others_are_not() -> None:
 
 def test_new_labels_leave_the_old_samples_as_they_were() -> None:
     samples = Samples.gather(ROOT, files())
-    assert [s.label for s in samples.relabel(np.arange(5) + 10)] == [10, 11, 12, 13, 14]
     assert list(samples) == files()
 
 

@@ -18,7 +18,7 @@ from torchinception.errors import DataError
 def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file that verdicts are kept in, not yet there."""
     monkeypatch.setenv("TORCHINCEPTION_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "pictures.sqlite3"
+    return tmp_path / "cache" / "pictures-1.sqlite3"
 
 
 @pytest.fixture

@@ -60,7 +60,9 @@ def predict(
     paths: Annotated[list[str], typer.Argument(help="Pictures, folders of pictures, globs in quotes.")],
     top: Annotated[int, typer.Option(min=1, help="Classes a picture.")] = 5,
     batch: Batch = 32,
-    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write path, rank, class, probability.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write path, rank, class, name, probability, error.")
+    ] = None,
     fast_decode: Annotated[
         bool, typer.Option("--fast-decode", help="Decode large JPEG files at a reduced scale: faster, almost the same.")
     ] = False,
@@ -69,14 +71,15 @@ def predict(
 ) -> None:
     """Name pictures. A bad one gets a row with its error, and exit code 65 at the end."""
     from torchinception.classifier import load
+    from torchinception.data.walk import show
     from torchinception.devices import resolve_device
     from torchinception.prediction import check_csv, find_pictures, predict_files, write_csv
 
     if csv:
         check_csv(csv)
-    files = find_pictures(paths)
     rows, bad = [], 0
     with Screen() as screen:
+        files = find_pictures(paths, screen)
         loaded = load(model, resolve_device(device), listener=screen)
         for done, row in enumerate(predict_files(loaded, files, top=top, batch=batch, fast=fast_decode), 1):
             screen.progress("Predicting", done, len(files))
@@ -89,7 +92,7 @@ def predict(
     if csv:
         write_csv(csv, rows)
     if not as_json and not csv:
-        texts = ((r.path, r.error or "  ".join(f"{name} {p:.1%}" for _, name, p in r.best)) for r in rows)
+        texts = ((show(r.path), r.error or "  ".join(f"{name} {p:.1%}" for _, name, p in r.best)) for r in rows)
         print_table("", ("picture", "named"), texts)
     if bad:
         err.print(f"error: {bad} of {len(files)} pictures could not be read")

@@ -17,9 +17,12 @@ from torch import Tensor
 from torchinception.classifier import Classifier, Prediction
 from torchinception.data.images import open_image, readable_suffixes
 from torchinception.data.transforms import stack
-from torchinception.data.walk import in_order, is_ignored, walk
+from torchinception.data.walk import in_order, is_ignored, show, walk
 from torchinception.errors import DataError, ImageError, MissingInputError, UsageError
 from torchinception.files import write_atomically
+from torchinception.progress import Listener
+
+EXPECTED = "expected a picture, a folder of pictures or a glob; URLs are not fetched"
 
 
 @dataclass(frozen=True)
@@ -37,31 +40,43 @@ class Row:
         return list(zip(found.classes, found.names, found.probabilities, strict=True)) if found else []
 
 
-def find_pictures(patterns: Iterable[str]) -> list[Path]:
+def find_pictures(patterns: Iterable[str], listener: Listener | None = None) -> list[Path]:
     """Files as named, folders searched for pictures by suffix, and globs (`**` for any depth), in order.
 
-    Searching follows links, ends loops, and passes over hidden files and those of systems, as training does.
+    Searching follows links, ends loops, and passes over hidden files and those of systems, as training does. What has
+    no suffix of a picture is passed over too, and told. A name that is not there stands for itself if others are.
 
     Raises:
-        MissingInputError: a name or pattern matches nothing.
+        MissingInputError: a pattern matches nothing, or none of the names is there.
         DataError: no pictures in folders, or one that cannot be listed.
     """
     found: list[Path] = []
+    missing, passed = [], list[Path]()
     for pattern in patterns:
         named = os.path.exists(pattern)  # noqa: PTH110, false for names that are too long
         places = [Path(pattern)] if named else _match(pattern)
+        if not places and not glob.has_magic(pattern):
+            missing.append(pattern)
+            found.append(Path(pattern))
+            continue
         if not places:
-            raise MissingInputError(f"nothing at {pattern}; expected a picture, a folder of pictures or a glob")
-        inside = [path for place in places for path in (_pictures(place) if place.is_dir() else [place])]
+            raise MissingInputError(f"nothing at {show(pattern)}; {EXPECTED}")
+        inside = [path for place in places for path in (_pictures(place, passed) if place.is_dir() else [place])]
         if not inside:
             raise DataError(f"no pictures in {pattern}; looked for {', '.join(readable_suffixes())}")
         found += inside
+    if len(missing) == len(found):
+        raise MissingInputError(f"nothing at {show(missing[0])}; {EXPECTED}" if missing else "no pictures were named")
+    if passed and listener:
+        some = ", ".join(show(path) for path in passed[:3]) + (", …" if len(passed) > 3 else "")
+        listener.say(f"Passed over {len(passed)} without a picture's suffix ({some}); name a file itself to read it")
     return list(dict.fromkeys(found))
 
 
-def _pictures(folder: Path) -> list[Path]:
-    suffixes = readable_suffixes()
-    return [folder / name for name in _search(folder) if Path(name).suffix.lower() in suffixes]
+def _pictures(folder: Path, passed: list[Path]) -> list[Path]:
+    suffixes, names = readable_suffixes(), _search(folder)
+    passed += [folder / name for name in names if Path(name).suffix.lower() not in suffixes]
+    return [folder / name for name in names if Path(name).suffix.lower() in suffixes]
 
 
 def _search(folder: Path) -> list[str]:

@@ -18,7 +18,7 @@ from torchinception.data.checked import Checked, claim, write
 from torchinception.data.duplicates import fingerprint
 from torchinception.data.file_systems import hide_secrets
 from torchinception.data.findings import Finding, Item, Seen, find
-from torchinception.data.folder import name_of
+from torchinception.data.folder import holds_only_files, name_of, nested_hint
 from torchinception.data.headers import recognise
 from torchinception.data.images import Picture, load_image
 from torchinception.data.inspected import read_content
@@ -59,13 +59,21 @@ def examine(
         SaveError: `out` cannot be written.
     """
     listener, workers = listener or Listener(), workers or cpu_count() or 1
-    out = Path(out) if out else Path(f"{name_of(data)}-check")
     root = stock.fetch(data, listener) if stock.is_stock(data) else as_path(data)
+    if out is None:
+        own = root.resolve() if isinstance(root, Path) and root.is_dir() else None
+        around = own.parent if own and own in (Path.cwd(), *Path.cwd().parents) else Path()  # not inside the data
+        out = around / f"{name_of(data)}-check"
+    out = Path(out)
     layout = lay_out(root, listener)
     candidates = sorted(layout.candidates, key=lambda found: ORDER.index(found.split))
     in_the_way = [*layout.bad, *layout.misplaced]
+    if not candidates and holds_only_files(root):
+        raise DataError(f"{root} holds files but no folders; expected one folder per class, as {root}/roses/a.jpg")
     if not candidates and not in_the_way:
-        raise DataError(f"no pictures in {root}; expected one folder of pictures per class, as {root}/roses/a.jpg")
+        raise DataError(f"no pictures in {root}")
+    if len(layout.classes) == 1 and (hint := nested_hint(root, *layout.classes)):
+        raise DataError(f"only one class in {root}{hint}")
     folders = {root} if isinstance(root, Path) and root.is_dir() else set()
     folders |= {found.path.parent for found in candidates if isinstance(found.path, Path)}
     old = claim(out, folders)

@@ -108,8 +108,9 @@ def insist(url: str, ask: Callable[[], T]) -> T:
             if _is_missing(error):
                 raise FileNotFoundError(f"{hide_secrets(url)} is not there") from None
             if _is_final(error):
-                advice = "; filecache:: before the URL reads from a local copy" if "range requests" in why else ""
-                raise OSError(why + advice) from None
+                if "range requests" in why:
+                    why = "the server cannot serve parts of a file; put filecache:: before the URL, for a local copy"
+                raise OSError(why) from None
         if wait_s is not None:
             time.sleep(wait_s)
     raise UnreachableError(f"{why}, {len(WAITS_S) + 1} times")

@@ -113,12 +113,7 @@ def _copies(seen: Sequence[Seen]) -> Iterator[Finding]:
     for kind, what, advice, some in (
         ("two classes", "The same picture in several classes", "Keep it where it belongs", labels),
         ("two splits", "The same picture in several splits", "It would be known by heart: keep it in one split", leaks),
-        (
-            "twice",
-            "The same picture several times in a class",
-            "It counts as often, and may come into both train and val: keep it once",
-            twice,
-        ),
+        ("twice", "The same picture several times in a class", "It counts as often: keep it once", twice),
     ):
         items = tuple(Item(tuple(seen[i].found.place for i in g), _how_equal(seen, g)) for g in some)
         marks = tuple(i for g in some for i in g)

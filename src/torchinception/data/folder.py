@@ -73,7 +73,7 @@ class Folder:
         if len(self.classes) < 2:
             raise DataError(
                 f"one class ({self.classes[0]}) in {self.root}; training needs at least two folders of pictures"
-                + _hint(self.root, self.classes[0])
+                + nested_hint(self.root, self.classes[0])
             )
         filled = set(pool.labels.tolist())
         for name in (name for label, name in enumerate(self.classes) if label not in filled):
@@ -109,7 +109,7 @@ def scan(root: str | Path, listener: Listener | None = None, bad: Literal["refus
         _refuse(place, found.misplaced + found.bad)
     classes = sorted(found.classes, key=natural)
     example = f"expected one folder of pictures per class, as {place}/roses/a.jpg"
-    if not classes and _holds_only_files(place):
+    if not classes and holds_only_files(place):
         raise DataError(f"{place} holds files but no folders; {example}. inception predict takes such a folder")
     splits, sides = _check(found, classes, listener)
     if found.bad and bad == "refuse":
@@ -121,6 +121,7 @@ def scan(root: str | Path, listener: Listener | None = None, bad: Literal["refus
     if found.bad:
         listener.say(f"Skipped {len(found.bad)} files that cannot be used; the first is {found.bad[0]}")
     _tell_what_val_lacks(classes, splits, listener)
+    _tell_of_two_labels(classes, splits, listener)
     for split in ("train", "all"):
         _tell_if_sorted(splits.get(split, ()), listener)
     return Folder(place, tuple(classes), splits, int(np.median(sides)), tuple(found.bad))
@@ -179,6 +180,19 @@ def _tell_what_val_lacks(classes: list[str], splits: dict[str, Samples], listene
             listener.say(f"val has no pictures of {names}; what is learnt of such a class will not be measured")
 
 
+def _tell_of_two_labels(classes: list[str], splits: dict[str, Samples], listener: Listener) -> None:
+    label_of: dict[bytes, int] = {}
+    for samples in splits.values():
+        for index, label in enumerate(samples.labels.tolist()):
+            first = label_of.setdefault(samples.digest(index)[:8], label)
+            if first != label:
+                listener.say(
+                    f"{samples[index].place} is in {classes[label]} and in {classes[first]}, perhaps others too; "
+                    "inception data check names all such pictures"
+                )
+                return
+
+
 def _refuse(root: Place, bad: list[str], advice: str = "") -> NoReturn:
     files = f"{len(bad)} {'files' if len(bad) > 1 else 'file'}"
     raise DataError(f"{files} in {root} cannot be used (nothing was changed){advice}{_list(bad)}")
@@ -189,13 +203,14 @@ def _list(bad: list[str]) -> str:
     return ":\n  " + "\n  ".join(bad[:SHOWN]) + more
 
 
-def _holds_only_files(root: Place) -> bool:
+def holds_only_files(root: Place) -> bool:
+    """Whether it is a folder of pictures, say, and not of class folders."""
     names = look(root).files if isinstance(root, Path) and root.is_dir() else []
     return bool(names) and not any(Path(name).suffix.lower() in shards.SUFFIXES for name in names)
 
 
-def _hint(root: Place, name: str) -> str:
-    """Where the class folders may be, if the only one holds nothing but folders."""
+def nested_hint(root: Place, name: str) -> str:
+    """Where the class folders may be, if the only one holds nothing but folders; to end a sentence with."""
     if isinstance(root, RemotePath):
         return ""
     for place in (root / name, *(folder / name for folder in (root / part for part in look(root).folders))):

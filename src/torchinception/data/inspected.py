@@ -35,7 +35,7 @@ def inspect_pictures(places: Iterable[Candidate], count: int, listener: Listener
     by what its server says of its version.
     """
     remaining, gate, done = iter(places), gate_version(), 0
-    memory = Memory(cache_folder() / "pictures.sqlite3", listener)
+    memory = Memory(cache_folder() / "pictures-1.sqlite3", listener)
     pool = ThreadPoolExecutor(os.cpu_count())  # Pillow decodes without Python's lock
     try:
         while chunk := list(islice(remaining, CHUNK)):

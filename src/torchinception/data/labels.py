@@ -26,7 +26,7 @@ def match_classes(labels: Iterable[str], classes: Sequence[str], names: Sequence
     labels = sorted(set(labels))
     unknown = [label for label in labels if label not in by_id and label not in by_name]
     if unknown:
-        near = difflib.get_close_matches(unknown[0], (*by_name, *by_id), 3)
+        near = difflib.get_close_matches(unknown[0], list(dict.fromkeys((*by_name, *by_id))), 3)
         known = f"nearest to {unknown[0]}: {', '.join(near)}; " if near else ""
         raise DataError(
             f"the model does not know the class{'es' * (len(unknown) > 1)} {_some(unknown)}; {known}"

@@ -95,7 +95,7 @@ def _missing(place: str) -> str:
     try:
         mode = os.stat(place).st_mode  # noqa: PTH116, a million of them
     except FileNotFoundError:
-        return "no such file; paths begin at the table's folder"
+        return "no such file; paths begin at the table's folder" + (", and are written with /" if "\\" in place else "")
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     return "" if stat.S_ISREG(mode) else "no file; give a picture file"
@@ -173,8 +173,10 @@ def _check_columns(path: Path, found: list[str]) -> None:
     missing = [name for name in COLUMNS if name not in found]
     double = sorted({name for name in found if found.count(name) > 1})
     if missing or double:
+        marks = [name for mark, name in ((";", "semicolons"), ("\t", "tabs")) if len(found) == 1 and mark in found[0]]
+        advice = f"; it has {marks[0]} between fields, save it with commas" if marks else ""
         problem = f"no column {' and '.join(missing)}" if missing else f"column {double[0]} twice"
         raise DataError(
             f"{show(path)}: {problem}; expected path,label or path,label,split in the first line, found "
-            f"{', '.join(map(repr, found)) or 'nothing'}"
+            f"{', '.join(map(repr, found)) or 'nothing'}{advice}"
         )

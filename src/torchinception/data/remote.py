@@ -213,6 +213,8 @@ def as_path(data: str | Path | RemotePath) -> Place:
     if isinstance(data, RemotePath):
         return data
     text = with_slashes(data)
+    if not text.strip():
+        raise UsageError("the name of the data is empty; give a folder, a table, shards or a URL")
     if not _URL.fullmatch(text):
         return Path(data)
     if text.startswith("file://"):

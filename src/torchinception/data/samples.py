@@ -201,10 +201,6 @@ class Samples(Sequence[Sample]):
         """The folders of this machine in which the pictures, or their shards, lie."""
         return self._places.folders()
 
-    def relabel(self, labels: npt.NDArray[np.integer[Any]]) -> "Samples":
-        """The same pictures with other labels (N,)."""
-        return Samples(self._places, self._digests, self._of, labels.astype(np.int32))
-
     def name(self, index: int) -> str:
         """What it is called, see `Places.name`."""
         return self._places.name(self._of[index])

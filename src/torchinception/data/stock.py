@@ -4,6 +4,7 @@ ImageNet alone is read where it is, as class folders: nobody may give it away, a
 """
 
 import contextlib
+import difflib
 import hashlib
 import io
 import tarfile
@@ -62,8 +63,10 @@ def fetch(data: str | Path, listener: Listener) -> Path:
     """
     name, given = split_name(data)
     if name not in STOCK and name != IMAGENET:
-        known = ", ".join(sorted([*STOCK, IMAGENET]))
-        raise UsageError(f"no dataset {name!r} of torchvision known here; known are {known}")
+        known = sorted([*STOCK, IMAGENET])
+        near = [other for other in known if other.lower() == name.lower()] or difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(f"no dataset {name!r} of torchvision known here; {hint}known are {', '.join(known)}")
     root = Path(given).expanduser().absolute() if given else cache_folder() / "torchvision"
     place = f"{name}-{hashlib.sha256(str(root).encode()).hexdigest()[:8]}" if given else name
     folder = cache_folder() / "shards" / place

@@ -10,6 +10,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, ClassVar, NamedTuple, cast
 
+from torchinception.data.file_systems import UnreachableError
 from torchinception.data.images import MAX_BYTES, readable_suffixes
 from torchinception.data.remote import Place, RemoteFile, RemotePath
 from torchinception.errors import DataError, MissingInputError, SaveError
@@ -88,11 +89,13 @@ def _remote_contents(path: RemotePath) -> Contents:
         place = cache_folder() / "indexes" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
         if identity and (known := _recall(place)):
             return known
+        path.read(1, 1)  # a server that cannot serve parts says so here, not in the middle of training
         contents = _read_contents(path, cast("BinaryIO", io.BufferedReader(RemoteFile(path, ahead=True), 1 << 16)))
     except FileNotFoundError:
         raise MissingInputError(f"{path} is not there") from None
     except OSError as error:
-        raise DataError(f"{path}: {error}; try again when it can be reached") from None
+        later = "; try again when it can be reached" if isinstance(error, UnreachableError) else ""
+        raise DataError(f"{path}: {error}{later}") from None
     if identity:
         _remember(place, contents)
     return contents

@@ -31,7 +31,14 @@ from torchinception.training.plan import check_shares, choose
 from torchinception.training.ranks import together
 from torchinception.training.recipe import Recipe, load_recipe, to_toml
 from torchinception.training.recorder import Recorder
-from torchinception.training.run_folder import check_apart, check_out, check_unchanged, is_of_this_launch, open_run
+from torchinception.training.run_folder import (
+    check_apart,
+    check_out,
+    check_unasked,
+    check_unchanged,
+    is_of_this_launch,
+    open_run,
+)
 from torchinception.training.sharding import check_sharding
 
 
@@ -106,6 +113,7 @@ def train(
             resume, overwrite = True, False  # what an earlier attempt has begun goes on
         ranks.first(lambda: check_out(out, data, resume=resume, overwrite=overwrite))
         if resume and (out / "metrics.json").exists() and (out / "model.safetensors").exists():
+            check_unasked(out, recipe, settings)
             listener.say(f"{out} is finished already; use --overwrite to train anew")
             return load(out, on)
 

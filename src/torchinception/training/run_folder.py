@@ -1,7 +1,9 @@
 """The folder of a run: what may be in it, what is written first, and when a run may begin or go on there."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torchinception.data.folder import Folder
 from torchinception.data.remote import is_remote
@@ -10,7 +12,7 @@ from torchinception.errors import MissingInputError, SaveError, UsageError
 from torchinception.files import write_atomically
 from torchinception.progress import Listener
 from torchinception.training.ranks import launch_id
-from torchinception.training.recipe import Recipe, flatten, to_toml
+from torchinception.training.recipe import Recipe, flatten, load_recipe, to_toml
 from torchinception.training.store import Store
 
 RUN_FILES = (
@@ -88,6 +90,22 @@ def check_apart(out: Path, folder: Folder) -> None:
     for place in sorted(held & {out.resolve(), *out.resolve().parents}):
         raise UsageError(
             f"{out} is inside {place}, where pictures are, which is never written to; choose another --out"
+        )
+
+
+def check_unasked(out: Path, recipe: str | Path | None, settings: Mapping[str, Any] | None) -> None:
+    """Refuse to take a finished run for one of another recipe.
+
+    Raises:
+        UsageError: what was asked for that the run is not.
+    """
+    own = out / "recipe.toml"
+    was, asked = (flatten(r.model_dump(mode="json")) for r in (load_recipe(own), load_recipe(recipe or own, settings)))
+    chosen = {key for key, value in asked.items() if value is not None and (key in (settings or {}) or recipe)}
+    other = [f"{key} = {asked[key]}" for key in asked if key in chosen and was.get(key) != asked[key]]
+    if other:
+        raise UsageError(
+            f"{out} is finished, without {', '.join(other)}; use --overwrite to train anew, or another --out"
         )
 
 
