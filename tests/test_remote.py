@@ -280,7 +280,7 @@ def test_a_server_that_ignores_ranges_is_refused_and_a_local_copy_helps(folder: 
     write_tar(server.folder / "wide.tar", files_of(wide))
     write_parquet(server.folder / "wide.parquet", files_of(wide))
     for name in ("wide.tar", "wide.parquet"):
-        with pytest.raises(DataError, match=rf"{name}: the server cannot serve parts of a file; put filecache:: before the URL"):
+        with pytest.raises(DataError, match=rf"{name}: .*cannot serve parts of a file; put filecache:: before the URL"):
             scan(server.url(name))
 
 
