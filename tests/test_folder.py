@@ -227,3 +227,14 @@ def test_the_fingerprint_tells_contents_classes_and_splits_but_not_file_names(tm
     (tmp_path / "3" / "a").rename(tmp_path / "3" / "c")
     (tmp_path / "1" / "b" / "000.png").unlink()
     assert len({first, *(scan(tmp_path / name).fingerprint for name in "123")}) == 4
+
+
+def test_a_picture_in_two_classes_is_told(tmp_path: Path, notes: Notes) -> None:
+    write_classes(tmp_path, a=2, b=2)
+    scan(tmp_path, notes)
+    assert notes.said == []
+    shutil.copy(tmp_path / "a/000.png", tmp_path / "b/copy.png")
+    scan(tmp_path, notes)
+    assert notes.said == [
+        f"{tmp_path}/b/copy.png is in b and in a, perhaps others too; inception data check names all such pictures"
+    ]

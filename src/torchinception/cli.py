@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from torchinception.cli_data import data_app
-from torchinception.cli_predict import evaluate, predict
+from torchinception.cli_predict import Device, evaluate, predict
 from torchinception.cli_recipes import recipes_app
 from torchinception.cli_train import train
 from torchinception.cli_weights import convert, list_weights
@@ -35,7 +35,6 @@ app = typer.Typer(
 EVERYWHERE = {"--debug": "", "--offline": "TORCHINCEPTION_OFFLINE", "--tiff": "TORCHINCEPTION_TIFF"}
 
 
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
