@@ -6,6 +6,8 @@ from graph_fixtures import MEAN, SINGLE, STD, distance, draw, draw_uint8, filled
 from torch import Tensor
 
 from torchinception.engines import torch_engine
+from torchinception.engines.module import response_norm
+from torchinception.engines.operations import Convolution
 from torchinception.engines.rewrite import REWRITES
 from torchinception.engines.torch_engine import TorchEngine
 from torchinception.errors import UsageError
@@ -118,10 +120,24 @@ def test_the_network_stays_as_it_is_and_may_change_without_the_engine(net: Incep
     assert distance(TorchEngine(single(net)).run(pictures), logits) == 0
 
 
-def test_answers_are_plain_float32_tensors_that_training_can_use(engine: TorchEngine, net: Inception) -> None:
-    logits = engine.run(draw(net).float())
+def test_answers_are_plain_float32_tensors_that_a_layer_can_be_trained_on(net: Inception, engine: TorchEngine) -> None:
+    logits, layer = engine.run(draw(net).float()), torch.nn.Linear(5, 1)
+
+    layer(logits).sum().backward()
 
     assert (logits.dtype, logits.device.type, logits.requires_grad) == (torch.float32, "cpu", False)
+    assert torch.equal(layer.weight.grad, logits)
+
+
+def test_weights_are_kept_once_for_logits_features_and_bytes(net: Inception, engine: TorchEngine) -> None:
+    engine.run(draw(net).float())
+    kernels = len(engine._packed)
+
+    engine.features(draw(net).float(), "mixed_7")
+    engine.run_uint8(draw_uint8(net))
+
+    assert kernels == sum(isinstance(node.operation, Convolution) for node in engine.graph.nodes)
+    assert len(engine._packed) == kernels  # scaling is not folded into a padded convolution
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -135,8 +151,6 @@ def test_bfloat16_answers_nearly_the_same_in_float32(net: Inception, device: str
 
 
 def test_response_normalization_of_large_values_is_finite_in_half_precision() -> None:
-    from torchinception.engines.module import response_norm
-
     found = response_norm(torch.full((1, 8, 2, 2), 1000.0, dtype=torch.float16), 5, 1e-4, 0.75, 1.0)
 
     assert found.isfinite().all()
@@ -146,8 +160,6 @@ def test_response_normalization_of_large_values_is_finite_in_half_precision() ->
 @pytest.mark.parametrize("channels", [1, 2, 5, 64])
 @pytest.mark.parametrize(("size", "beta"), [(5, 0.75), (5, 0.5), (4, 0.75), (1, 0.75)])
 def test_response_normalization_is_that_of_pytorch(channels: int, size: int, beta: float) -> None:
-    from torchinception.engines.module import response_norm
-
     x = torch.randn(2, channels, 3, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 50
 
     right = torch.nn.functional.local_response_norm(x, size, 1e-2, beta, 1.5)

@@ -1,20 +1,22 @@
 """A graph as a PyTorch module for CPUs whose weights lie as oneDNN wants them.
 
-PyTorch's own convolution has oneDNN lay out its kernel anew in every call, which costs a third of a network's time at
-batch 1. The functions used here are those that `torch.compile` puts in place of it when it freezes weights: no public
-ones, so that `can_pack` asks whether they are there.
+PyTorch's own convolution has oneDNN lay out its kernel anew in every call, which costs up to 40 % of a network's time
+at batch 1 (benchmarks/torch_engine.py). The functions used here are those that `torch.compile` puts in its place when
+it freezes weights. They are no public ones, so that `can_pack` asks whether they are there.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import fx
+from torch import Tensor, fx
 
 from torchinception.engines.graph import Graph
 from torchinception.engines.module import Writer, attribute_name, to_module
 from torchinception.engines.operations import Convolution
 from torchinception.layers import Pair
+
+Packed = dict[tuple[int, ...], tuple[Tensor, Tensor]]  # kernels, each with what became of it, by identity and input
 
 
 def can_pack() -> bool:
@@ -24,20 +26,26 @@ def can_pack() -> bool:
     return available and all(hasattr(where, name) for where, name in names)
 
 
-def to_packed_module(graph: Graph, shape: Sequence[int]) -> fx.GraphModule:
-    """As `to_module`, for float32 pictures on the CPU; quickest for those of `shape` (N, C, H, W), right for all."""
-    return _PackedWriter(graph, shape).module()
+def to_packed_module(graph: Graph, shape: Sequence[int], packed: Packed) -> fx.GraphModule:
+    """As `to_module`, for float32 pictures on the CPU; quickest for those of `shape` (N, C, H, W), right for all.
+
+    `packed` is what modules of one engine share: kernels that are in it already are not laid out, and kept, twice.
+    """
+    return _PackedWriter(graph, shape, packed).module()
 
 
 class _PackedWriter(Writer):
-    def __init__(self, graph: Graph, shape: Sequence[int]) -> None:
+    def __init__(self, graph: Graph, shape: Sequence[int], packed: Packed) -> None:
         super().__init__(graph)
-        self.shapes = _Shapes(graph).of(shape)
+        self.shapes, self.packed = _Shapes(graph).of(shape), packed
 
     def convolve(self, name: str, conv: Convolution, x: fx.Node, cells: Pair) -> fx.Node:
         layout, shape = (cells, conv.stride, (1, 1), conv.groups), self.shapes[attribute_name(name, "kernel")]
-        reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight  # its stub knows fewer arguments
-        kernel = self.buffer(name, "kernel", reorder(conv.kernel.to_mkldnn(), *layout, shape))
+        key = (id(conv.kernel), *shape[1:])  # the batch makes no difference to the layout
+        if key not in self.packed:
+            reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight  # its stub knows fewer arguments
+            self.packed[key] = (conv.kernel, reorder(conv.kernel.to_mkldnn(), *layout, shape))
+        kernel = self.buffer(name, "kernel", self.packed[key][1])
         bias = None if conv.bias is None else self.buffer(name, "bias", conv.bias)
         after = "relu" if conv.relu else "none"
         return self.apply(torch.ops.mkldnn._convolution_pointwise, x, kernel, bias, *layout, after, [], "")

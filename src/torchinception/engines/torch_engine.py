@@ -10,22 +10,11 @@ from torch import Tensor, fx
 from torchinception.engines.graph import Graph, to_graph
 from torchinception.engines.module import to_module
 from torchinception.engines.operations import Convolution
-from torchinception.engines.packed import can_pack, to_packed_module
-from torchinception.engines.rewrite import (
-    Rewrite,
-    fold_batch_norm,
-    fold_residual_scale,
-    fold_scaling,
-    fuse_relu,
-    move_average_pool,
-    rewrite,
-    scale_input,
-)
+from torchinception.engines.packed import Packed, can_pack, to_packed_module
+from torchinception.engines.rewrite import REWRITES, Rewrite, fold_scaling, rewrite, scale_input
 from torchinception.errors import UsageError
 from torchinception.network import Inception
 
-# merging siblings gains nothing here: what they are sliced into is no longer dense, and the next convolution copies it
-TORCH_REWRITES: tuple[Rewrite, ...] = (fold_batch_norm, fold_residual_scale, move_average_pool, fuse_relu)
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -60,7 +49,7 @@ class TorchEngine:
         device: str | torch.device = "cpu",
         precision: str = "fp32",
         threads: int | None = None,
-        rewrites: Sequence[Rewrite] = TORCH_REWRITES,
+        rewrites: Sequence[Rewrite] = REWRITES,
     ) -> None:
         self.device, self.precision, self._threads = torch.device(device), precision, threads
         if precision not in PRECISIONS or (precision == "fp16" and self.device.type == "cpu"):
@@ -68,6 +57,7 @@ class TorchEngine:
         self.graph = _laid_out(rewrite(to_graph(net), rewrites).to(torch.float32, self.device))
         self._mean, self._std = mean, std
         self._modules: dict[tuple[str | None, bool], fx.GraphModule] = {}
+        self._packed: Packed = {}
 
     @property
     def threads(self) -> int:
@@ -90,22 +80,22 @@ class TorchEngine:
         """
         return self._compute(pictures, stage, scaled=True)
 
-    @torch.inference_mode()
     def _compute(self, pictures: Tensor, stage: str | None, *, scaled: bool) -> Tensor:
-        x = pictures.to(self.device, torch.float32).contiguous(memory_format=torch.channels_last)
         half = PRECISIONS[self.precision]
-        with _threads(self._threads), nullcontext() if half is None else torch.autocast(self.device.type, half):
+        autocast = nullcontext() if half is None else torch.autocast(self.device.type, half)
+        with torch.inference_mode(), _threads(self._threads), autocast:
+            x = pictures.to(self.device, torch.float32).contiguous(memory_format=torch.channels_last)
             if (stage, scaled) not in self._modules:
                 self._modules[stage, scaled] = self._module(stage, scaled, x)
-            values: Tensor = self._modules[stage, scaled](x)
-            return values.float().cpu()
+            values: Tensor = self._modules[stage, scaled](x).float().cpu()
+        return values.clone()  # outside of inference mode, so that a layer on top of it can be trained
 
     def _module(self, stage: str | None, scaled: bool, x: Tensor) -> fx.GraphModule:
         graph = self.graph if stage is None else self.graph.up_to(stage)
         if not scaled:
             graph = _laid_out(fold_scaling(scale_input(graph, self._mean, self._std)))
         if self.device.type == "cpu" and self.precision == "fp32" and can_pack():
-            return to_packed_module(graph, x.shape)
+            return to_packed_module(graph, x.shape, self._packed)
         return to_module(graph)
 
 
