@@ -108,7 +108,7 @@ def menagerie() -> Inception:
         pool_2=chain(max_pool(3, stride=2, pad=SAME), lrn()),
         conv_3=chain(depthwise(3, multiplier=2), conv(24, relu=False)),
         block_4=residual(relu(inplace=False), conv(16), relu(), project(24), scale=0.3, relu=True),
-        block_5=residual(conv(16, 3), conv_bias(24), shortcut=conv(24), scale=0.5),
+        block_5=residual(conv(16, 3), conv_bias(24), shortcut=conv(24), scale=-0.5),
         mixed_6=concat(
             [conv(8)],
             [conv(12), concat([conv(8, (1, 3))], [conv(8, (3, 1))])],
@@ -118,9 +118,14 @@ def menagerie() -> Inception:
             [avg_pool(), conv(64)],
             [max_pool(), conv(8)],
             [project(16)],
+            [depthwise(1)],
+            [depthwise(1)],
         ),
         mixed_7=concat(
-            [conv(8, stride=2)], [conv_bias(8, stride=2)], [avg_pool(2, stride=2, pad=0, ceil=True), conv(8)]
+            [conv(8, stride=2)],
+            [conv_bias(8, stride=2)],
+            [conv(8), max_pool(2, stride=2, pad=0, ceil=True)],
+            [avg_pool(2, stride=2, pad=0, ceil=True), conv(8)],
         ),
         conv_8=project(16),
         relu_8=relu(inplace=False),

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from torchinception.engines.graph import Graph, Node, to_graph
 from torchinception.engines.module import to_module
-from torchinception.engines.operations import Input, Relu, Sides, sides
+from torchinception.engines.operations import Affine, Input, Join, Relu, Sides, Slice, sides
 from torchinception.errors import UsageError
 from torchinception.layers import SAME, SamePad, conv
 from torchinception.models import NETWORKS, create
@@ -96,6 +96,21 @@ def test_pictures_are_left_as_they_are(small: Inception) -> None:
     to_module(to_graph(net))(pictures)
 
     assert torch.equal(pictures, before)
+
+
+def test_nothing_is_overwritten_that_a_slice_is_a_view_of() -> None:
+    one = Affine(None, torch.ones(2))
+    nodes = (
+        Node("input", Input(2)),
+        Node("a", one, ("input",)),
+        Node("slice", Slice(0, 1), ("a",)),
+        Node("b", one, ("a",)),
+        Node("output", Join(), ("slice", "b")),
+    )
+
+    found = to_module(Graph(nodes, {}, "output"))(torch.zeros(1, 2, 1, 1))
+
+    assert found.flatten().tolist() == [1, 2, 2]
 
 
 class Relu6(nn.ReLU):
