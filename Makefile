@@ -32,6 +32,7 @@ bench: .venv/.dev  ## Measure speeds as ratios; writes benchmarks/results/.
 	$(BIN)/python benchmarks/loading.py
 	$(BIN)/python benchmarks/samples.py
 	$(BIN)/python benchmarks/pictures.py
+	$(BIN)/python benchmarks/torch_engine.py
 
 docs: .venv/.dev  ## Write the generated pages of docs/ anew.
 	$(BIN)/python tools/make_docs.py
