@@ -30,7 +30,7 @@ from torchinception.engines.operations import (
     Slice,
     sides,
 )
-from torchinception.engines.windows import adaptive_means, channel_means, count_windows, pad_to_last_window
+from torchinception.engines.windows import adaptive_means, channel_means, count_windows, reach_last_window
 from torchinception.layers import Pair
 
 Shape = tuple[int, ...]  # (C, H, W) or (C), without the batch
@@ -144,7 +144,8 @@ def _pool(to: Nodes, name: str, operation: MaxPool | AveragePool, x: str) -> Non
     """What `ceil` adds is padding that counts for nothing, behind padding that may count."""
     size, kernel, stride, ceil = _size(to, x), operation.kernel, operation.stride, operation.ceil
     pad = sides(operation.padding, kernel, stride, *size)
-    shape = (to.shapes[x][0], *count_windows(size, kernel, stride, pad, ceil=ceil))
+    windows = count_windows(size, kernel, stride, pad, ceil=ceil)
+    shape = (to.shapes[x][0], *windows)
     count = isinstance(operation, AveragePool) and operation.count_padding
     if count and ceil:
         amounts = to.constant(f"{name}.amounts", [0, 0, pad.top, pad.left, 0, 0, pad.bottom, pad.right])
@@ -152,7 +153,7 @@ def _pool(to: Nodes, name: str, operation: MaxPool | AveragePool, x: str) -> Non
         x = to.add("Pad", f"{name}.padded", x, amounts, shape=(shape[0], *size))
         pad, count = UNPADDED, False
     if ceil:
-        pad = pad_to_last_window(size, kernel, stride, pad)
+        pad = reach_last_window(size, kernel, stride, pad, windows)
     if isinstance(operation, MaxPool):
         to.add("MaxPool", name, x, shape=shape, **_window(kernel, stride, pad))
     else:

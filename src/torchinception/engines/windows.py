@@ -27,12 +27,11 @@ def count_windows(size: Pair, kernel: Pair, stride: Pair, pad: Sides, *, ceil: b
     return rows, columns
 
 
-def pad_to_last_window(size: Pair, kernel: Pair, stride: Pair, pad: Sides) -> Sides:
-    """`pad` with as much at the ends as the windows that `ceil` counts reach into, and no more."""
-    cells = count_windows(size, kernel, stride, pad, ceil=True)
+def reach_last_window(size: Pair, kernel: Pair, stride: Pair, pad: Sides, windows: Pair) -> Sides:
+    """`pad` with as much at the ends as so many windows reach into, and no more."""
     bottom, right = (
         max((count - 1) * step + window - length - before, 0)
-        for count, step, window, length, before in zip(cells, stride, kernel, size, (pad.top, pad.left), strict=True)
+        for count, step, window, length, before in zip(windows, stride, kernel, size, (pad.top, pad.left), strict=True)
     )
     return Sides(pad.top, bottom, pad.left, right)
 
