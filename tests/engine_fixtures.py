@@ -8,7 +8,6 @@ from PIL import Image
 from torch import Tensor
 
 from torchinception.data.transforms import Preprocess
-from torchinception.engines.graph import Graph, to_graph
 from torchinception.models import Inception, create
 
 SIZES = ((45, 56), (75, 86), (99, 110), (128, 160), (139, 150))  # odd, but where it has to be halved five times
@@ -54,12 +53,17 @@ def inputs(pictures: Tensor, preprocess: Preprocess) -> Tensor:
     return preprocess.normalize(pictures.permute(0, 3, 1, 2))
 
 
-@torch.no_grad()
-def settled(name: str, x: Tensor) -> tuple[Inception, Graph]:
-    """A network whose batch norms and logits are centred on the pictures, and its graph in float32."""
+def settled(name: str, x: Tensor) -> Inception:
+    """A network whose batch norms and logits are centred on the pictures."""
     net = network(name)
     settle(net, x.double())
-    return net, to_graph(net).to(torch.float32)
+    return net
+
+
+@torch.no_grad()
+def answers(net: Inception, x: Tensor, stage: str | None = None) -> Tensor:
+    """In float64: logits, or what a stage puts out."""
+    return net.endpoints(x.double(), [stage])[stage] if stage else net(x.double())
 
 
 def error(answer: Tensor, right: Tensor) -> float:

@@ -6,9 +6,6 @@ The size of the pictures is fixed, as TensorFlow's padding depends on it; the ba
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from torchinception.data.transforms import Preprocess
 from torchinception.engines.graph import Graph
 from torchinception.engines.onnx_nodes import Nodes, add_operation
 from torchinception.engines.operations import Input
@@ -29,7 +26,6 @@ def write_onnx(
     *,
     batch: int | None = None,
     uint8: bool = False,
-    scaling: Preprocess | None = None,
     stages: Iterable[str] = (),
     metadata: Mapping[str, str] | None = None,
 ) -> "onnx.ModelProto":
@@ -39,8 +35,8 @@ def write_onnx(
         graph: what to write.
         size: height and width of the pictures.
         batch: how many pictures a call takes; None: any number.
-        uint8: take uint8 (N, H, W, C), as pictures are cropped, instead of float32 (N, C, H, W).
-        scaling: whose mean and deviation make the graph's input of bytes; None: the graph takes what comes.
+        uint8: take uint8 (N, H, W, C), as pictures are cropped, instead of float32 (N, C, H, W); the graph gets them
+            as they are, and has to scale them itself: see `rewrite.scale_input`.
         stages: outputs besides, each (N, C, H, W) and called as the stage is.
         metadata: texts by name that the model carries, such as its classes' names.
 
@@ -53,18 +49,23 @@ def write_onnx(
     channels = source.operation.channels
     to = Nodes(package)
     to.shapes[PICTURES] = (*size, channels) if uint8 else (channels, *size)
-    taken = package.TensorProto.UINT8 if uint8 else package.TensorProto.FLOAT
+    floats = package.TensorProto.FLOAT
+    taken = package.TensorProto.UINT8 if uint8 else floats
     pictures = package.helper.make_tensor_value_info(PICTURES, taken, [batch or "N", *to.shapes[PICTURES]])
-    _add_scaling(to, source.name, (channels, *size), uint8, scaling)
+    value = PICTURES
+    if uint8:  # bytes are turned round before they are four times as many
+        value = to.add("Transpose", "/planes", value, shape=(channels, *size), perm=[0, 3, 1, 2])
+        value = to.add("Cast", "/values", value, to=floats)
+    to.add("Identity", _inside(source.name), value)
     for node in graph.nodes[1:]:
-        add_operation(to, node.name, node.operation, *node.inputs)
+        add_operation(to, _inside(node.name), node.operation, *map(_inside, node.inputs))
     output = next((stage for stage, at in graph.stages.items() if at == graph.output), LOGITS)
     outputs = {output: graph.output} | {stage: graph.up_to(stage).output for stage in stages}
     answers = []
     for name, value in outputs.items():
-        to.add("Identity", name, value)
-        shape = [batch or "N", *to.shapes[value]]
-        answers.append(package.helper.make_tensor_value_info(name, package.TensorProto.FLOAT, shape))
+        to.add("Identity", name, _inside(value))
+        shape = [batch or "N", *to.shapes[name]]
+        answers.append(package.helper.make_tensor_value_info(name, floats, shape))
     model: onnx.ModelProto = package.helper.make_model(
         package.helper.make_graph(to.nodes, "torchinception", [pictures], answers, to.weights),
         opset_imports=[package.helper.make_opsetid("", OPSET)],
@@ -88,14 +89,6 @@ def import_onnx() -> Any:
     return onnx
 
 
-def _add_scaling(to: Nodes, source: str, shape: tuple[int, ...], uint8: bool, scaling: Preprocess | None) -> None:
-    """From the pictures to the graph's input."""
-    value = PICTURES
-    if uint8:  # bytes are turned round before they are four times as many
-        value = to.add("Transpose", f"{PICTURES}.planes", value, shape=shape, perm=[0, 3, 1, 2])
-        value = to.add("Cast", f"{PICTURES}.values", value, to=to.onnx.TensorProto.FLOAT)
-    if scaling is not None:
-        mean, std = torch.tensor([scaling.mean, scaling.std], dtype=torch.float64)
-        value = to.add("Mul", f"{PICTURES}.scaled", value, to.channelwise("scale", 1 / (255 * std), value))
-        value = to.add("Add", f"{PICTURES}.shifted", value, to.channelwise("shift", -mean / std, value))
-    to.add("Identity", source, value)
+def _inside(name: str) -> str:
+    """What a value is called in the model, where no input or output can be."""
+    return f"/{name}"
