@@ -25,7 +25,7 @@ from torchinception.models import NETWORKS, Inception
 Engine = type[OnnxEngine] | type[OpenVinoEngine]
 ENGINES: dict[str, Engine] = {"onnx": OnnxEngine, "openvino": OpenVinoEngine}
 TOLERANCE = 1e-4  # of the largest value: 4e-5 is the most that was seen, and bfloat16 makes it 1e-2
-QUICK = ("googlenet", "small_inception", "tiny_inception")
+QUICK = ("small_inception", "tiny_inception")
 PREPROCESS = Preprocess(size=299, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 
@@ -36,7 +36,7 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_answers_as_in_float64(name: str) -> None:
-    x = inputs(crops(3, *small_size(name)), PREPROCESS)
+    x = inputs(crops(2, *small_size(name)), PREPROCESS)
     net = settled(name, x)
     right = answers(net, x)
     for engine in ENGINES.values():
