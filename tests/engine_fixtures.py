@@ -1,0 +1,73 @@
+"""Networks with weights as trained ones have them, real pictures, and what float64 PyTorch answers."""
+
+import numpy as np
+import torch
+from matplotlib.cbook import get_sample_data
+from peer_weights import randomize, settle
+from PIL import Image
+from torch import Tensor
+
+from torchinception.data.transforms import Preprocess
+from torchinception.models import Inception, create
+
+SIZES = ((45, 56), (75, 86), (99, 110), (128, 160), (139, 150))  # odd, but where it has to be halved five times
+
+
+def network(name: str) -> Inception:
+    """In float64, 10 classes, on the meta device until its weights are drawn."""
+    with torch.device("meta"):
+        net = create(name, 10)
+    return randomize(net)  # type: ignore[return-value]
+
+
+def small_size(name: str) -> tuple[int, int]:
+    """The first of `SIZES` with a last grid of 3x3 or more, where wrong pools show."""
+    with torch.device("meta"):
+        trunk = create(name, 10).eval().trunk
+
+    def last(size: tuple[int, int]) -> int:
+        try:
+            return min(trunk(torch.empty(1, 3, *size, device="meta")).shape[2:])
+        except RuntimeError:  # too small, or branches of different sizes
+            return 0
+
+    return next(size for size in SIZES if last(size) >= 3)
+
+
+def crops(count: int, height: int, width: int) -> Tensor:
+    """uint8 (N, H, W, 3): parts of a photograph, from all of it down to a third, resized."""
+    with get_sample_data("grace_hopper.jpg") as file:
+        photograph = Image.open(file).convert("RGB")
+    draws = np.random.default_rng(0)
+    found = []
+    for _ in range(count):
+        across, down = (int(side * draws.uniform(1 / 3, 1)) for side in photograph.size)
+        left, top = draws.integers(photograph.width - across + 1), draws.integers(photograph.height - down + 1)
+        part = photograph.resize((width, height), Image.Resampling.BILINEAR, (left, top, left + across, top + down))
+        found.append(np.asarray(part))
+    return torch.from_numpy(np.stack(found))
+
+
+def inputs(pictures: Tensor, preprocess: Preprocess) -> Tensor:
+    """float32 (N, 3, H, W) of uint8 (N, H, W, 3)."""
+    return preprocess.normalize(pictures.permute(0, 3, 1, 2))
+
+
+def settled(name: str, x: Tensor) -> Inception:
+    """A network whose batch norms and logits are centred on the pictures."""
+    net = network(name)
+    settle(net, x.double())
+    return net
+
+
+@torch.no_grad()
+def answers(net: Inception, x: Tensor, stage: str | None = None) -> Tensor:
+    """In float64: logits, or what a stage puts out."""
+    return net.endpoints(x.double(), [stage])[stage] if stage else net(x.double())
+
+
+def error(answer: Tensor, right: Tensor) -> float:
+    """The largest difference over the largest value."""
+    assert answer.shape == right.shape
+    assert answer.dtype == torch.float32
+    return float((answer.double() - right).abs().max() / right.abs().max())
