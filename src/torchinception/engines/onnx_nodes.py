@@ -172,7 +172,7 @@ def _adaptive_pool(to: Nodes, name: str, cells: Pair, x: str) -> None:
 def _response_norm(to: Nodes, name: str, operation: ResponseNorm, x: str) -> None:
     """ONNX Runtime's LRN takes as long as the rest of GoogLeNet; the sum over channels is a 1x1 convolution.
 
-    Square roots are many times quicker there than powers. OpenVINO, whose LRN is quick, is as quick like this.
+    Square roots are quicker there than powers. OpenVINO, whose LRN is quick, is as quick like this.
     """
     channels = to.shapes[x][0]
     band = operation.alpha * channel_means(channels, operation.size)[:, :, None, None]

@@ -14,7 +14,7 @@ class OpenVinoEngine(CompiledEngine):
     """A `CompiledEngine` of OpenVINO."""
 
     name = "openvino"
-    any_batch = False  # one model for all would be 2 to 4 % slower
+    any_batch = False  # one model for all would be a few percent slower
     rewrites = (fold_batch_norm, fold_residual_scale, fuse_relu)
 
     def _load(self) -> None:
