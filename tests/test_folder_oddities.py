@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from data_fixtures import listing, write_classes
 from folder_oddities import ODDITIES, Oddity
+from rights import plain_rights
 from store_fixtures import Notes
 
 from torchinception.data.folder import scan
@@ -45,7 +46,7 @@ def test_an_odd_folder_has_its_documented_result(tmp_path: Path, name: str, note
     _WATCHED.append(str(tmp_path))
     try:
         if oddity.pictures is None:
-            with pytest.raises(DataError) as caught:
+            with plain_rights(), pytest.raises(DataError) as caught:
                 scan(root, notes).for_training()
             assert oddity.result in str(caught.value).replace(str(root), "data")
         else:

@@ -18,7 +18,7 @@ from torchinception.data.patterns import name_shards, names_shards
 from torchinception.data.remote import Place, RemotePath, as_path
 from torchinception.data.samples import DIGEST_BYTES, Sample, Samples
 from torchinception.data.split import hold_out
-from torchinception.data.walk import look, show
+from torchinception.data.walk import look, show_place
 from torchinception.errors import DataError
 from torchinception.progress import Listener
 
@@ -155,8 +155,7 @@ def _check(found: Layout, classes: list[str], listener: Listener) -> tuple[dict[
                 sides.append(max(verdict.width, verdict.height))
                 continue
             path, member = part.places[index]
-            where = f"{show(path)}: {member}" if member else show(path)
-            found.bad.append(f"{where}: {verdict.reason}; {verdict.advice}")
+            found.bad.append(f"{show_place(path, member)}: {verdict.reason}; {verdict.advice}")
         rows = np.frombuffer(bytes(digests), np.uint8).reshape(-1, DIGEST_BYTES)
         of = np.array(good, np.int32)
         splits[split] = Samples(part.places, rows, of, label_of[np.array(part.class_of, np.int32)[of]])

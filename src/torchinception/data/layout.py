@@ -14,7 +14,7 @@ from torchinception.data.manifest import SPLITS
 from torchinception.data.patterns import common_folder, find_shards, names_shards
 from torchinception.data.remote import Place, RemotePath
 from torchinception.data.samples import Places
-from torchinception.data.walk import Identity, Listing, identify, look, show, walk
+from torchinception.data.walk import Identity, Listing, identify, look, show, show_place, walk
 from torchinception.errors import DataError, MissingInputError
 from torchinception.progress import Listener
 
@@ -33,7 +33,7 @@ class Candidate(NamedTuple):
     @property
     def place(self) -> str:
         """The path, and the name in the shard, in one line."""
-        return show(self.path) if self.member is None else f"{show(self.path)}: {show(self.member)}"
+        return show_place(self.path, self.member)
 
 
 @dataclass

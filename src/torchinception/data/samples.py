@@ -21,7 +21,7 @@ from torchinception.data import shards
 from torchinception.data.images import Picture, open_image
 from torchinception.data.remote import Place, RemotePath
 from torchinception.data.tar_shards import TarMember
-from torchinception.data.walk import show
+from torchinception.data.walk import show_place
 from torchinception.errors import ImageError
 
 DIGEST_BYTES = 32
@@ -41,7 +41,7 @@ class Sample:
     @property
     def place(self) -> str:
         """Its path, and the name in the shard, without passwords."""
-        return show(self.path) if self.member is None else f"{show(self.path)}: {show(self.member)}"
+        return show_place(self.path, self.member)
 
     def picture(self) -> Picture:
         """`image` as an array, RGB uint8 (H, W, 3)."""

@@ -33,6 +33,11 @@ def show(path: object) -> str:
     return text if text.isprintable() else ascii(text)
 
 
+def show_place(path: object, member: object = None) -> str:
+    """A picture's path, and its name in the shard if it is in one, in one line."""
+    return show(path) if member is None else f"{show(path)}: {show(member)}"
+
+
 def look(folder: str | Path) -> Listing:
     """List a folder, except for hidden files and those of systems."""
     found = Listing()
