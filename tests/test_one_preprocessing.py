@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ import torchinception as ti
 from torchinception.data.augment import Augment
 from torchinception.data.folder import Sample, scan
 from torchinception.data.images import load_image
+from torchinception.data.transforms import Preprocess
+from torchinception.engines.torch_engine import TorchEngine
 from torchinception.models import Inception
 from torchinception.prediction import predict_files
 from torchinception.progress import Listener
@@ -73,15 +76,25 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextlib.contextmanager
 def seen(inputs: list[Tensor], trunk: nn.Module | None = None) -> Iterator[None]:
-    """Keep what networks in evaluation are given; of `trunk`, if it is called by itself, as well."""
+    """Keep what networks and engines in evaluation are given; of `trunk`, if it is called by itself, as well.
+
+    An engine is given bytes and scales them itself: kept is what they are scaled to by its figures.
+    """
 
     def keep(module: nn.Module, given: tuple[Any, ...]) -> None:
         if module is trunk or (isinstance(module, Inception) and not module.training):
             inputs.append(given[0].detach().clone())
 
+    def run_uint8(engine: TorchEngine, pictures: Tensor) -> Tensor:
+        look = Preprocess(size=SIZE, mean=engine._mean, std=engine._std)
+        inputs.append(look.normalize(pictures.permute(0, 3, 1, 2)))
+        return compute_uint8(engine, pictures)
+
+    compute_uint8 = TorchEngine.run_uint8
     hook = register_module_forward_pre_hook(keep)
     try:
-        yield
+        with mock.patch.object(TorchEngine, "run_uint8", run_uint8):
+            yield
     finally:
         hook.remove()
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from torchinception.data.images import Source, open_image
 from torchinception.data.transforms import stack
+from torchinception.engines.engine import Engine, build_simple
 from torchinception.errors import MissingInputError, NoClassifierError, UsageError
 from torchinception.models import Inception
 from torchinception.progress import Listener
@@ -35,7 +36,7 @@ class Prediction:
 
 
 class Classifier:
-    """A network that names pictures.
+    """A network that names pictures, computed by an engine: PyTorch's, until `use` gives it another.
 
     Args:
         network: takes (N, 3, size, size) as `spec.preprocess` makes it; moved to `device`, evaluation mode.
@@ -48,12 +49,36 @@ class Classifier:
         self.spec, self.device = spec, torch.device(device)
         self.classes, self.names = spec.classes, spec.names or spec.classes
         self.preprocess, self.trained_on = spec.preprocess, spec.data
+        self._engine: Engine | None = None
+        self._engine_of: list[int] = []
 
-    @torch.inference_mode()
+    def use(self, engine: Engine) -> None:
+        """Compute with `engine` of this network from now on; once its weights change, with PyTorch's again."""
+        self._engine, self._engine_of = engine, self._versions()
+
+    @property
+    def engine(self) -> Engine:
+        """What computes."""
+        if self._engine is None or self._engine_of != self._versions():
+            self.use(build_simple(self.network, self.preprocess, self.device))
+        assert self._engine
+        return self._engine
+
+    def _versions(self) -> list[int]:
+        """How often each tensor was written to in place, as training does."""
+        return [0 if tensor.is_inference() else tensor._version for tensor in self.network.state_dict().values()]
+
     def logits(self, batch: Tensor) -> Tensor:
         """uint8 (N, 3, size, size), as `preprocess.cut` makes them -> float32 (N, classes) on the CPU."""
-        logits: Tensor = self.network(self.preprocess.normalize(batch.to(self.device)))
-        return logits.cpu()
+        return self.engine.run_uint8(batch.permute(0, 2, 3, 1))
+
+    def features(self, batch: Tensor, stage: str) -> Tensor:
+        """As for `logits` -> what a stage puts out, float32 (N, C, H, W) on the CPU; no later one runs.
+
+        Raises:
+            UsageError: the network has no such stage.
+        """
+        return self.engine.features(self.preprocess.normalize(batch), stage)
 
     def predict(self, images: Source | Sequence[Source], top: int = 5) -> list[Prediction]:
         """Name one picture or several, given as paths, bytes, PIL images or uint8 arrays (H, W, 3).

@@ -15,7 +15,8 @@ from typing import Annotated, Any
 import typer
 
 from torchinception.cli_data import data_app
-from torchinception.cli_predict import Device, evaluate, predict
+from torchinception.cli_evaluate import evaluate
+from torchinception.cli_predict import Device, predict
 from torchinception.cli_recipes import recipes_app
 from torchinception.cli_train import train
 from torchinception.cli_weights import convert, list_weights

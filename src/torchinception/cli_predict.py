@@ -1,58 +1,16 @@
-"""The commands `inception evaluate` and `inception predict`."""
+"""The command `inception predict`."""
 
 import json
-from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from torchinception.console import Screen, err, out, print_table
+from torchinception.console import Screen, err, print_table
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Batch = Annotated[int, typer.Option(min=1, help="Pictures at a time.")]
 Model = Annotated[str, typer.Argument(help="A model file, a run, or a name from: inception models --weights")]
-
-
-def evaluate(
-    model: Model,
-    data: Annotated[str, typer.Argument(help="As for train; its test or else val pictures if it has such.")],
-    batch: Batch = 32,
-    bad_images: Annotated[
-        Literal["refuse", "skip"], typer.Option(help="Files that cannot be used: refuse all, or skip and tell.")
-    ] = "refuse",
-    crops: Annotated[int, typer.Option(help="Crops of each picture, averaged: 1, 10 or GoogLeNet's 144.")] = 1,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that read pictures.")] = 0,
-    device: Device = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-) -> None:
-    """Count how often a model is right on pictures whose classes are known."""
-    from torchinception.classifier import load
-    from torchinception.data.file_systems import hide_secrets
-    from torchinception.devices import resolve_device
-    from torchinception.evaluation import evaluate
-
-    with Screen() as screen:
-        loaded = load(model, resolve_device(device), listener=screen)
-        found = evaluate(
-            loaded, data, batch=batch, crops=crops, bad_images=bad_images, workers=workers, listener=screen
-        )
-    if as_json:
-        mistakes = [
-            dict(picture=m.sample.place, truth=m.truth, guesses=m.guesses, probabilities=m.probabilities)
-            for m in found.mistakes
-        ]
-        typer.echo(json.dumps(asdict(replace(found, mistakes=())) | dict(mistakes=mistakes)))
-        return
-    rows = ((name, f"{fraction:.1%}") for name, fraction in found.per_class.items())
-    several = f", {crops} crops each" if crops > 1 else ""
-    print_table(
-        f"{hide_secrets(data)}, {found.split} pictures: {found.pictures}{several}", ("class", "named rightly"), rows
-    )
-    out.print(
-        f"\ntop-1 {found.top1:.2%}, top-5 {found.top5:.2%}, loss {found.loss:.4f}, "
-        f"{found.images_per_second:.0f} images/s"
-    )
 
 
 def predict(

@@ -1,0 +1,102 @@
+"""What every engine is, and which there are."""
+
+from importlib.util import find_spec
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from torchinception.data.transforms import Preprocess
+from torchinception.engines.eager_engine import EagerEngine
+from torchinception.engines.onnx_engine import OnnxEngine
+from torchinception.engines.openvino_engine import OpenVinoEngine
+from torchinception.engines.torch_engine import TorchEngine
+from torchinception.errors import UsageError
+from torchinception.network import Inception
+
+COMPILED: dict[str, type[OnnxEngine] | type[OpenVinoEngine]] = {"onnx": OnnxEngine, "openvino": OpenVinoEngine}
+ENGINES = ("torch", *COMPILED, "eager")
+PACKAGES = {"torch": "torch", "onnx": "onnxruntime", "openvino": "openvino", "eager": "torch"}
+
+
+class Engine(Protocol):
+    """A network, ready to compute; it is given pictures and gives answers on the CPU, any number at a time."""
+
+    @property
+    def name(self) -> str:
+        """One of `ENGINES`."""
+
+    @property
+    def version(self) -> str:
+        """Of the package that computes."""
+
+    @property
+    def threads(self) -> int:
+        """How many a call uses."""
+
+    @property
+    def precision(self) -> str:
+        """What it computes in: "fp32", "bf16", "fp16" or "int8"."""
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """By how much the process grew to make it and for its first answers, about; None where no system says."""
+
+    def run(self, pictures: Tensor) -> Tensor:
+        """Float32 (N, C, H, W), as `Preprocess.normalize` makes them -> logits, float32 (N, classes)."""
+
+    def run_uint8(self, pictures: Tensor) -> Tensor:
+        """Uint8 (N, H, W, C), cut to size and not yet scaled -> logits, float32 (N, classes)."""
+
+    def features(self, pictures: Tensor, stage: str) -> Tensor:
+        """Float32 (N, C, H, W) as for `run` -> what a stage puts out, float32 (N, C', H', W'); no later one runs.
+
+        Raises:
+            UsageError: the network has no such stage.
+        """
+
+
+def installed() -> tuple[str, ...]:
+    """The engines that can be built here."""
+    packages = {name: (PACKAGES[name], *(("onnx",) if name in COMPILED else ())) for name in ENGINES}
+    return tuple(name for name, needed in packages.items() if all(map(find_spec, needed)))
+
+
+def build(
+    name: str,
+    net: Inception,
+    *,
+    preprocess: Preprocess,
+    device: str | torch.device = "cpu",
+    batch: int = 1,
+    threads: int | None = None,
+    precision: str = "fp32",
+    compiled: bool = False,
+) -> Engine:
+    """An engine by its name; what it is quickest for is `batch` pictures at a time.
+
+    Raises:
+        UsageError: no such engine, it is not installed, or it cannot do what is asked for.
+    """
+    if name not in ENGINES:
+        raise UsageError(f"no engine named {name}; expected auto, {', '.join(ENGINES)}")
+    if compiled and name != "torch":
+        raise UsageError(f"torch.compile is for the engine torch, not for {name}")
+    mean, std = preprocess.mean, preprocess.std
+    if name == "torch":
+        return TorchEngine(
+            net, mean=mean, std=std, device=device, threads=threads, precision=precision, compiled=compiled
+        )
+    if name == "eager":
+        return EagerEngine(net, mean=mean, std=std, device=device, threads=threads, precision=precision)
+    if torch.device(device).type != "cpu" or precision != "fp32":
+        raise UsageError(f"the engine {name} runs on the CPU in fp32, not on {device} in {precision}; torch does")
+    return COMPILED[name](net, mean=mean, std=std, batch=batch, threads=threads)
+
+
+def build_simple(net: Inception, preprocess: Preprocess, device: str | torch.device = "cpu") -> Engine:
+    """PyTorch's engine, which is there at once; for a network with layers of its own the network as it is."""
+    try:
+        return TorchEngine(net, mean=preprocess.mean, std=preprocess.std, device=device)
+    except UsageError:
+        return EagerEngine(net, mean=preprocess.mean, std=preprocess.std, device=device)
