@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torchinception.classifier import Classifier, Prediction, load
+    from torchinception.classifier import Classifier, Prediction, engine, load
     from torchinception.errors import InceptionError
     from torchinception.evaluation import Evaluation, evaluate
     from torchinception.models import NETWORKS, Inception, create
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torchinception.training.run import train
 
 _HOMES = {  # imported at first use: what only predicts need not wait for what trains
-    "classifier": ("Classifier", "Prediction", "load"),
+    "classifier": ("Classifier", "Prediction", "engine", "load"),
     "errors": ("InceptionError",),
     "evaluation": ("Evaluation", "evaluate"),
     "models": ("NETWORKS", "Inception", "create"),
@@ -33,6 +33,7 @@ __all__ = [
     "Prediction",
     "Summary",
     "create",
+    "engine",
     "evaluate",
     "load",
     "summarize",

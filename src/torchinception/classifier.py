@@ -4,6 +4,7 @@ import difflib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,13 @@ from PIL import Image
 from torch import Tensor
 
 from torchinception.data.images import Source, open_image
-from torchinception.data.transforms import stack
-from torchinception.engines.engine import Engine, build_simple
+from torchinception.data.transforms import Preprocess, stack
+from torchinception.engines.choice import choose
+from torchinception.engines.engine import Engine, build, build_simple
 from torchinception.errors import MissingInputError, NoClassifierError, UsageError
-from torchinception.models import Inception
+from torchinception.models import Inception, find_spec
 from torchinception.progress import Listener
-from torchinception.weights.bundle import ModelSpec, is_model_file, load_model, save_model
+from torchinception.weights.bundle import ModelSpec, is_model_file, load_model, save_model, tensors_sha256
 from torchinception.weights.catalogue import entries, find_entry
 from torchinception.weights.convert import assemble, convert, name_classes
 from torchinception.weights.download import fetch
@@ -106,6 +108,51 @@ class Classifier:
     def save(self, path: str | Path) -> None:
         """Write the model file, whole or not at all."""
         save_model(path, self.network, self.spec)
+
+
+def engine(
+    model: Classifier | Inception,
+    name: str = "auto",
+    *,
+    batch: int = 1,
+    threads: int | None = None,
+    device: str | torch.device | None = None,
+    precision: str = "fp32",
+    compiled: bool = False,
+    preprocess: Preprocess | None = None,
+    pictures: int | None = None,
+    listener: Listener | None = None,
+) -> Engine:
+    """What computes a model fast, from uint8 or float32 pictures to logits or features; the model stays as it is.
+
+    With "auto" the installed engines are checked against float64 PyTorch on real pictures and timed, once for a model
+    on a machine; see `engines.choice.choose`. On a GPU, and other than in "fp32", that is PyTorch.
+
+    Args:
+        model: a classifier, or a network.
+        name: "auto", or one of `engines.engine.ENGINES`.
+        batch: how many pictures at a time it is to be fastest for; it takes any number.
+        threads: how many the CPU is to use; None: as PyTorch.
+        device: where to run, as `torch.device` takes it; None: where a classifier is, or the CPU.
+        precision: "fp32", or "bf16" or "fp16" for PyTorch's autocast.
+        compiled: compile with `torch.compile`, which PyTorch's engine can.
+        preprocess: how pictures are made, for a network; None: as it was published.
+        pictures: how many there are in all; None: many. Of fewer than 64 none are timed.
+        listener: hears of progress, of the choice, and of an engine that fails.
+
+    Raises:
+        UsageError: no such engine or network, or it cannot do what is asked for.
+    """
+    if isinstance(model, Classifier):
+        net, look, place = model.network, model.preprocess, model.device
+    else:
+        net, look, place = model, preprocess or Preprocess(size=find_spec(model.name).size), torch.device("cpu")
+    place = place if device is None else torch.device(device)
+    if name == "auto" and place.type == "cpu" and precision == "fp32" and not compiled:
+        digest = partial(tensors_sha256, net.state_dict())
+        return choose(net, look, digest, batch=batch, threads=threads, pictures=pictures, listener=listener)
+    chosen = "torch" if name == "auto" else name
+    return build(chosen, net, look, device=place, batch=batch, threads=threads, precision=precision, compiled=compiled)
 
 
 def load(

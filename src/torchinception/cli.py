@@ -198,8 +198,13 @@ def doctor(as_json: Json = False) -> None:
     if as_json:
         out.print_json(data=found)
     else:
-        rows = [*found["versions"].items(), *((k, v) for k, v in found.items() if k not in ("versions", "problems"))]
+        tables = ("versions", "problems", "engines", "chosen_engines")
+        rows = [*found["versions"].items(), *((k, v) for k, v in found.items() if k not in tables)]
+        rows += [(f"engine {name}", number) for name, number in found.get("engines", {}).items()]
         print_table("", ("what", "found"), rows)
+        if found.get("chosen_engines"):
+            out.print()
+            print_table("", ("fastest engine for", "which"), found["chosen_engines"].items())
         out.print("\n" + ("\n".join(found["problems"]) or "No problems found."))
     if found["problems"]:
         raise typer.Exit(70)

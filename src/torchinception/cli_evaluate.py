@@ -6,33 +6,45 @@ from typing import Annotated, Literal
 
 import typer
 
-from torchinception.cli_predict import Batch, Device, Model
+from torchinception.cli_engine import Batch, EngineName, Precision, Threads, use_engine
+from torchinception.cli_predict import Device, Model
 from torchinception.console import Screen, out, print_table
 
 
 def evaluate(
     model: Model,
     data: Annotated[str, typer.Argument(help="As for train; its test or else val pictures if it has such.")],
-    batch: Batch = 32,
+    batch: Batch = "auto",
     bad_images: Annotated[
         Literal["refuse", "skip"], typer.Option(help="Files that cannot be used: refuse all, or skip and tell.")
     ] = "refuse",
     crops: Annotated[int, typer.Option(help="Crops of each picture, averaged: 1, 10 or GoogLeNet's 144.")] = 1,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read pictures.")] = 0,
     device: Device = "auto",
+    engine: EngineName = "auto",
+    threads: Threads = None,
+    precision: Precision = "fp32",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Count how often a model is right on pictures whose classes are known."""
     from torchinception.classifier import load
     from torchinception.data.file_systems import hide_secrets
     from torchinception.devices import resolve_device
-    from torchinception.evaluation import evaluate
+    from torchinception.evaluation import measure, select
 
     with Screen() as screen:
         loaded = load(model, resolve_device(device), listener=screen)
-        found = evaluate(
-            loaded, data, batch=batch, crops=crops, bad_images=bad_images, workers=workers, listener=screen
+        folder, samples, split = select(loaded, data, bad_images, screen)
+        size = use_engine(
+            loaded,
+            engine,
+            batch=batch,
+            threads=threads,
+            precision=precision,
+            pictures=len(samples) * crops,
+            listener=screen,
         )
+        found = measure(loaded, folder, samples, split, batch=size, crops=crops, workers=workers, listener=screen)
     if as_json:
         mistakes = [
             dict(picture=m.sample.place, truth=m.truth, guesses=m.guesses, probabilities=m.probabilities)
@@ -47,5 +59,5 @@ def evaluate(
     )
     out.print(
         f"\ntop-1 {found.top1:.2%}, top-5 {found.top5:.2%}, loss {found.loss:.4f}, "
-        f"{found.images_per_second:.0f} images/s"
+        f"{found.images_per_second:.0f} images/s by {loaded.engine.name} {loaded.engine.version}"
     )

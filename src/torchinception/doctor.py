@@ -17,7 +17,7 @@ KNOWN_BAD: dict[
 
 
 def examine() -> dict[str, Any]:
-    """Versions, machine, the device and precision that `auto` means here, and problems with their cure."""
+    """Versions, machine, what `auto` means here for device, precision and engine, and problems with their cure."""
     versions, problems = {}, []
     for package in PACKAGES:
         try:
@@ -45,11 +45,18 @@ def _torch() -> dict[str, Any]:
     import torch
 
     from torchinception.devices import resolve_device, resolve_precision
+    from torchinception.engines.remembered import engine_versions, remembered
 
     device = resolve_device()
+    chosen = {
+        f"{c.network}, {c.size} px, {c.batch} at a time, {c.threads} threads, {c.digest[:8]}": c.describe()
+        for c in remembered()
+    }
     return dict(
         threads=torch.get_num_threads(),
         gpus=[torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         device=str(device),
         precision=resolve_precision("auto", device),
+        engines={name: number for name, number in engine_versions().items() if name != "torchinception"},
+        chosen_engines=chosen,
     )

@@ -95,6 +95,18 @@ def evaluate(
         UsageError: numbers that cannot be.
     """
     _check(model, batch, workers, crops)
+    chosen = select(model, data, bad_images, listener)
+    return measure(model, *chosen, batch=batch, workers=workers, crops=crops, listener=listener)
+
+
+def select(
+    model: Model, data: str | Path, bad_images: Literal["refuse", "skip"] = "refuse", listener: Listener | None = None
+) -> tuple[Folder, Samples, str]:
+    """What `evaluate` counts: what was scanned, the pictures of it, and which split these are.
+
+    Raises:
+        DataError: unusable pictures.
+    """
     folder = scan(data, listener, bad_images)
     known = folder.training_fingerprint == model.trained_on
     splits = folder.for_training() if known else folder.splits
@@ -104,7 +116,7 @@ def evaluate(
             f"{folder.root} is not what the model was trained on, or no longer: all is counted. "
             "If it was trained on some of it, the figures are too good"
         )
-    return measure(model, folder, splits[split], split, batch=batch, workers=workers, crops=crops, listener=listener)
+    return folder, splits[split], split
 
 
 @torch.inference_mode()

@@ -65,8 +65,8 @@ def installed() -> tuple[str, ...]:
 def build(
     name: str,
     net: Inception,
-    *,
     preprocess: Preprocess,
+    *,
     device: str | torch.device = "cpu",
     batch: int = 1,
     threads: int | None = None,
@@ -94,9 +94,11 @@ def build(
     return COMPILED[name](net, mean=mean, std=std, batch=batch, threads=threads)
 
 
-def build_simple(net: Inception, preprocess: Preprocess, device: str | torch.device = "cpu") -> Engine:
+def build_simple(
+    net: Inception, preprocess: Preprocess, device: str | torch.device = "cpu", threads: int | None = None
+) -> Engine:
     """PyTorch's engine, which is there at once; for a network with layers of its own the network as it is."""
     try:
-        return TorchEngine(net, mean=preprocess.mean, std=preprocess.std, device=device)
+        return build("torch", net, preprocess, device=device, threads=threads)
     except UsageError:
-        return EagerEngine(net, mean=preprocess.mean, std=preprocess.std, device=device)
+        return build("eager", net, preprocess, device=device, threads=threads)

@@ -1,0 +1,57 @@
+"""Whether an engine answers right: its logits beside float64 PyTorch's, on real pictures."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from torchinception.data.real_pictures import real_pictures
+from torchinception.data.transforms import Preprocess
+from torchinception.engines.eager_engine import EagerEngine
+from torchinception.engines.engine import Engine
+from torchinception.network import Inception
+
+TOLERANCE = 1e-4  # of the largest logit: engines in float32 were seen up to 3e-5 apart, bfloat16 is at 1e-2
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far logits are from right ones: the largest difference over the largest logit, and the same top-1s."""
+
+    error: float
+    top1: float  # a fraction
+
+    @property
+    def holds(self) -> bool:
+        """Whether these are the same answers."""
+        return self.error <= TOLERANCE and self.top1 == 1
+
+
+def check_pictures(count: int, preprocess: Preprocess, channels: int = 3) -> Tensor:
+    """Uint8 (N, size, size, channels): real ones, as a network of so many channels takes them."""
+    pictures = real_pictures(count, preprocess.size, preprocess.size)
+    if channels == 3:
+        return pictures
+    grey = pictures.float().mean(3, keepdim=True).to(torch.uint8)
+    return grey.expand(-1, -1, -1, channels).contiguous()
+
+
+def right_answers(net: Inception, preprocess: Preprocess, pictures: Tensor, threads: int | None = None) -> Tensor:
+    """Logits in float64 (N, classes) of uint8 (N, H, W, C), by the network itself."""
+    engine = EagerEngine(net, mean=preprocess.mean, std=preprocess.std, precision="fp64", threads=threads)
+    return torch.cat([engine.run_uint8(picture[None]) for picture in pictures])
+
+
+def agreement(found: Tensor, right: Tensor) -> Agreement:
+    """Logits (N, classes) beside right ones. Classes that `TOLERANCE` cannot tell apart are as good as one another."""
+    scale = right.abs().max().clamp_min(torch.finfo(torch.float32).tiny)
+    error = (found.double() - right).abs().max() / scale
+    chosen = right.gather(1, found.argmax(1, keepdim=True))
+    same = right.amax(1, keepdim=True) - chosen <= 2 * TOLERANCE * scale
+    finite = torch.isfinite(found).all()
+    return Agreement(float(error) if finite else float("inf"), float(same.double().mean()))
+
+
+def check(engine: Engine, pictures: Tensor, right: Tensor) -> Agreement:
+    """`agreement` of an engine's logits of uint8 (N, H, W, C)."""
+    return agreement(engine.run_uint8(pictures), right)

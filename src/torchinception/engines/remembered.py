@@ -1,0 +1,96 @@
+"""Which engine was the fastest, kept in the cache for the same network on the same machine."""
+
+import hashlib
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from torchinception.engines.engine import PACKAGES, installed
+from torchinception.files import cache_folder
+
+
+class Trial(BaseModel):
+    """How one engine did: its time for a batch and its error (`Agreement`), or what is wrong with it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    engine: str
+    version: str
+    seconds: float | None = None
+    error: float | None = None
+    problem: str = ""
+
+
+class Choice(BaseModel):
+    """The engine that was taken, what for, and how all did."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    engine: str
+    network: str
+    digest: str  # of the weights
+    size: int
+    batch: int
+    threads: int
+    machine: str
+    versions: Mapping[str, str]
+    trials: tuple[Trial, ...] = ()
+
+    @property
+    def path(self) -> Path:
+        """Where it is kept: under a digest of all that it depends on."""
+        of = self.model_dump_json(exclude={"engine", "trials"})
+        return cache_folder() / "engines" / f"choice-{hashlib.sha256(of.encode()).hexdigest()[:32]}.json"
+
+    def describe(self) -> str:
+        """In a line."""
+        times = {trial.engine: trial.seconds for trial in self.trials if trial.seconds}
+        speeds = [f"{name} {times['torch'] / t:.2f}" for name, t in times.items()] if "torch" in times else []
+        return f"{self.engine} (speeds: {', '.join(speeds)})" if len(speeds) > 1 else self.engine
+
+
+def remembered() -> list[Choice]:
+    """What was chosen on this machine, as it is now, for whatever network."""
+    now = (describe_machine(), engine_versions())
+    found = filter(None, map(read_choice, sorted(kept_choices())))
+    return [choice for choice in found if (choice.machine, dict(choice.versions)) == now]
+
+
+def describe_machine() -> str:
+    """The processor, what it can do, and how many cores are for this process."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{_processor()}, {torch.backends.cpu.get_cpu_capability()}, {cores} cores"
+
+
+def read_choice(path: Path) -> Choice | None:
+    """One that was kept; None if there is none, or it is damaged."""
+    try:
+        return Choice.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def kept_choices() -> Iterator[Path]:
+    """All of them, of every machine that shares this cache."""
+    return (cache_folder() / "engines").glob("choice-*.json")
+
+
+def engine_versions() -> dict[str, str]:
+    """Of what takes part in a choice, and of this package, whose graphs they run."""
+    return {name: version(PACKAGES[name]) for name in installed() if name != "eager"} | {
+        "torchinception": version("torchinception")
+    }
+
+
+def _processor() -> str:
+    """Linux alone tells a name that says which one it is."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
