@@ -1,0 +1,1 @@
+"""How fast a network runs on this machine, side by side in every way that is installed, by one protocol."""

@@ -1,0 +1,97 @@
+"""What is measured: a network by its name or a model, real pictures, and the answers in float64."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from torchinception.classifier import load
+from torchinception.data.transforms import Preprocess
+from torchinception.engines.checked import check_pictures, right_answers
+from torchinception.errors import UsageError
+from torchinception.models import NETWORKS, Inception, create, find_spec
+from torchinception.progress import Listener
+from torchinception.weights.bundle import ModelSpec, save_model
+
+SETTLED = 8  # pictures that batch norm takes its statistics from
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network in a model file, the pictures that every side is given, and what float64 PyTorch answers.
+
+    `pictures` are float32 (N, C, size, size) for the network's input, contiguous; `right` is float64 (N, classes).
+    """
+
+    name: str
+    net: Inception
+    file: Path
+    pictures: Tensor
+    right: Tensor
+
+    @property
+    def size_px(self) -> int:
+        """The side of a picture."""
+        return self.pictures.shape[-1]
+
+
+def make_subject(target: str, count: int, folder: Path, listener: Listener | None = None) -> Subject:
+    """The name of a network, which then has random weights, or a model as `load` takes it.
+
+    Args:
+        target: which.
+        count: how many pictures.
+        folder: where its model file is written.
+        listener: hears of a download.
+
+    Raises:
+        InceptionError: there is no such network or model, or the file cannot be used.
+    """
+    if target in NETWORKS:
+        preprocess = Preprocess(size=find_spec(target).size)
+        net = _random(target, _inputs(check_pictures(SETTLED, preprocess), preprocess))
+        classes = tuple(f"class {number}" for number in range(net.classifier.out_features))
+        spec = ModelSpec(network=target, classes=classes, preprocess=preprocess, **net.options)
+    else:
+        if _is_like_a_name(target):
+            find_spec(target)  # says which names there are
+        model = load(target, aux=False, listener=listener)
+        net, spec = model.network, model.spec
+        preprocess = spec.preprocess
+        if net.channels != 3:
+            raise UsageError(f"{target} takes pictures of {net.channels} channels; only those of 3 are measured")
+    file = folder / "model.safetensors"
+    save_model(file, net, spec)
+    pictures = check_pictures(count, preprocess)
+    right = right_answers(net, preprocess, pictures)
+    return Subject(target, net, file, _inputs(pictures, preprocess), right)
+
+
+def _is_like_a_name(target: str) -> bool:
+    return not ({".", "/", "\\"} & set(target) or Path(target).exists())
+
+
+def _inputs(pictures: Tensor, preprocess: Preprocess) -> Tensor:
+    return preprocess.normalize(pictures.permute(0, 3, 1, 2)).contiguous()
+
+
+@torch.no_grad()
+def _random(name: str, pictures: Tensor) -> Inception:
+    """Weights as at the beginning of training, but with statistics of batch norm and logits that pictures decide.
+
+    As drawn, values would grow or vanish from layer to layer, and all pictures would have the same answer.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = create(name, dropout=0.0)
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0  # the statistics of these pictures alone
+    logits = net.train()(pictures)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    net.eval()
+    net.classifier.bias.sub_(logits.mean(0))
+    return net
