@@ -14,7 +14,7 @@ OPERATIONS = 2 * SIDE**3
 
 
 def product_environment(threads: int) -> dict[str, str | None]:
-    """Of its process: left alone, OpenBLAS takes kernels of AVX2 on AMD's processors with AVX-512, of half the speed."""
+    """Of its process. Left alone, OpenBLAS takes AVX2 on AMD's processors with AVX-512, at half the speed."""
     kernels: dict[str, str | None] = {KERNELS: "SkylakeX"} if get_cpu_capability() == "AVX512" else {}
     return environment(threads, spin=None) | kernels
 
