@@ -12,10 +12,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from torchinception.bench.ours import engine_sides
 from torchinception.bench.peak import OPERATIONS, matrix_product, product_environment
 from torchinception.bench.peers import Peer, make_peer, peer_sides
 from torchinception.bench.records import Case, Row
-from torchinception.bench.sides import Side, engine_sides
+from torchinception.bench.side import Side
 from torchinception.bench.subjects import Subject, make_subject
 from torchinception.bench.worker import Took, Worker, WorkerError
 from torchinception.engines.checked import agreement

@@ -3,9 +3,7 @@
 import os
 from typing import Any
 
-from torch.backends.cpu import get_cpu_capability
-
-from torchinception.bench.sides import environment
+from torchinception.bench.side import environment
 from torchinception.bench.worker import Load, Run
 
 KERNELS = "OPENBLAS_CORETYPE"
@@ -15,6 +13,8 @@ OPERATIONS = 2 * SIDE**3
 
 def product_environment(threads: int) -> dict[str, str | None]:
     """Of its process. Left alone, OpenBLAS takes AVX2 on AMD's processors with AVX-512, at half the speed."""
+    from torch.backends.cpu import get_cpu_capability  # the worker has no need of torch
+
     kernels: dict[str, str | None] = {KERNELS: "SkylakeX"} if get_cpu_capability() == "AVX512" else {}
     return environment(threads, spin=None) | kernels
 

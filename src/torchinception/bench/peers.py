@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from torchinception.bench.sides import Pictures, Side, environment
+from torchinception.bench.ours import Pictures
+from torchinception.bench.side import Side, environment
 from torchinception.bench.subjects import Subject
 from torchinception.bench.worker import Load, Run
 from torchinception.engines.onnx_engine import import_onnxruntime

@@ -89,11 +89,10 @@ class Case:
         return compare(reference.seconds, row.seconds) if reference and row.seconds else None
 
     def fraction_of_peak(self, row: Row) -> float | None:
-        """Of the matrix product's operations a second, those that the network's own multiply-adds come to."""
+        """What its multiply-adds come to in operations a second, of those of the matrix product in its best round."""
         if not (row.seconds and self.peak_flops):
             return None
-        work = 2 * self.macs * self.batch
-        return statistics.median(work / s / peak for s, peak in zip(row.seconds, self.peak_flops, strict=True))
+        return 2 * self.macs * self.batch / statistics.median(row.seconds) / max(self.peak_flops)
 
     def best(self, kind: str) -> Row | None:
         """The fastest side of a kind."""

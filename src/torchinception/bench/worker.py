@@ -183,10 +183,10 @@ def _work(connection: Connection) -> None:
 
 
 def _pin(threads: int) -> None:
-    """To as many processors as threads, of different cores as far as there are."""
+    """To as many processors as threads, of different cores as far as there are; the first ones serve interrupts too."""
     if sys.platform != "linux":
         return
-    allowed = sorted(os.sched_getaffinity(0))
+    allowed = sorted(os.sched_getaffinity(0), reverse=True)
     cores: dict[object, list[int]] = {}
     for number in allowed:
         cores.setdefault(_core(number), []).append(number)
