@@ -6,12 +6,14 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
+
+from torchinception.bench.process import forget_peak, growth_bytes, pin
 
 Run = Callable[[], Any]  # one call: the answers, as a NumPy array
 Load = Callable[[], tuple[str, Run]]  # from a file to a version and what computes
@@ -64,8 +66,9 @@ class Worker:
         self._log = log
         spawn = multiprocessing.get_context("spawn")
         self._connection, theirs = spawn.Pipe()
-        self._process = spawn.Process(target=_serve, args=(theirs, threads, dict(environment), log), daemon=True)
-        self._process.start()
+        self._process = spawn.Process(target=_serve, args=(theirs, threads, log), daemon=True)
+        with _environment(environment):
+            self._process.start()
         theirs.close()  # or the end of the process would not be noticed
         self._prepare = prepare
 
@@ -133,19 +136,32 @@ class Worker:
         return f"its process died ({how})"
 
 
-def _serve(connection: Connection, threads: int, environment: dict[str, str | None], log: Path) -> None:
-    """The worker's life: its libraries are imported once the process is as they are to find it."""
+@contextmanager
+def _environment(changed: Mapping[str, str | None]) -> Iterator[None]:
+    """For a process that is started meanwhile: Python may import the parent's script there, and torch, ahead of all."""
+    before = {name: os.environ.get(name) for name in changed}
+    _change_environment(changed)
+    try:
+        yield
+    finally:
+        _change_environment(before)
+
+
+def _change_environment(changed: Mapping[str, str | None]) -> None:
+    for name, value in changed.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def _serve(connection: Connection, threads: int, log: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent then ends its workers
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # what its libraries have begun, they then end
     with log.open("ab") as file:
         for stream in (1, 2):  # a library's chatter is neither in the table nor in the JSON
             os.dup2(file.fileno(), stream)
-    _pin(threads)
-    for name, value in environment.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
+    pin(threads)
     with suppress(EOFError, BrokenPipeError):  # the parent is done, or dead
         try:
             _work(connection)
@@ -160,7 +176,7 @@ def _serve(connection: Connection, threads: int, environment: dict[str, str | No
 
 def _work(connection: Connection) -> None:
     load: Load = connection.recv()()
-    before = _forget_peak()
+    before = forget_peak()
     start = time.perf_counter()
     version, run = load()
     answers = run()
@@ -169,7 +185,7 @@ def _work(connection: Connection) -> None:
     while True:
         request = connection.recv()
         if not isinstance(request, Turn):
-            connection.send(_growth(before))
+            connection.send(growth_bytes(before))
             continue
         waited, meanwhile = time.perf_counter() - ended, time.process_time() - computed
         run()  # caches and threads are another side's until now
@@ -180,44 +196,3 @@ def _work(connection: Connection) -> None:
         seconds = (clock() - start) / request.calls
         connection.send(Took(seconds, waited, meanwhile))
         ended, computed = time.perf_counter(), time.process_time()
-
-
-def _pin(threads: int) -> None:
-    """To as many processors as threads, of different cores as far as there are; the first ones serve interrupts too."""
-    if sys.platform != "linux":
-        return
-    allowed = sorted(os.sched_getaffinity(0), reverse=True)
-    cores: dict[object, list[int]] = {}
-    for number in allowed:
-        cores.setdefault(_core(number), []).append(number)
-    apart = sorted(allowed, key=lambda number: cores[_core(number)].index(number))
-    os.sched_setaffinity(0, apart[:threads])
-
-
-def _core(number: int) -> object:
-    folder = Path(f"/sys/devices/system/cpu/cpu{number}/topology")
-    try:
-        return (folder / "physical_package_id").read_text(), (folder / "core_id").read_text()
-    except OSError:
-        return number
-
-
-def _forget_peak() -> int | None:
-    """What the process holds now, after which Linux counts its peak anew; None on other systems."""
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-    return _status("VmRSS")
-
-
-def _growth(before: int | None) -> int | None:
-    peak = _status("VmHWM")
-    return None if before is None or peak is None else max(0, peak - before)
-
-
-def _status(name: str) -> int | None:
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return None
-    kilobytes = next((line.split()[1] for line in lines if line.startswith(f"{name}:")), None)
-    return None if kilobytes is None else 1024 * int(kilobytes)
