@@ -179,31 +179,44 @@ def test_a_process_is_ended_in_the_middle_of_a_call(tmp_path: Path) -> None:
         os.kill(pid, 0)
 
 
-ORPHAN = """
+SCRIPT = """
 import os, sys
-from functools import partial
 from pathlib import Path
-from bench_fixtures import answering
 from torchinception.bench.worker import Worker
 
+FOUND = os.environ.get("OMP_NUM_THREADS")  # by the worker too, which imports this script ahead of all
+
+def tell():
+    return lambda: ("1.0", lambda: FOUND)
+
 if __name__ == "__main__":
-    worker = Worker(partial(answering, 0), threads=1, environment={}, log=Path(sys.argv[1]))
-    worker.load()
-    print(worker._process.pid, flush=True)
+    worker = Worker(tell, threads=1, environment={"OMP_NUM_THREADS": "7"}, log=Path(sys.argv[1]))
+    print(worker._process.pid, worker.load().answers, os.environ.get("OMP_NUM_THREADS"), flush=True)
     os.kill(os.getpid(), 9)
 """
 
 
-def test_a_process_does_not_outlive_a_parent_that_was_killed(tmp_path: Path) -> None:
-    script = tmp_path / "orphan.py"
-    script.write_text(ORPHAN)
-    environment = os.environ | dict(PYTHONPATH=os.pathsep.join(sys.path))
-    done = subprocess.run([sys.executable, script, tmp_path / "log"], env=environment, capture_output=True, text=True)
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What a script said that started a worker and was killed: the worker's number, its threads and the script's."""
+    folder = tmp_path_factory.mktemp("killed")
+    (folder / "script.py").write_text(SCRIPT)
+    environment = os.environ | dict(PYTHONPATH=os.pathsep.join(sys.path), OMP_NUM_THREADS="1")
+    command = [sys.executable, folder / "script.py", folder / "log"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
+    return done.stdout.split()
+
+
+def test_a_process_has_its_environment_before_it_imports_its_parents_script(killed: list[str]) -> None:
+    assert killed[1:] == ["7", "1"]
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="asks Linux which processes there are")
+def test_a_process_does_not_outlive_a_parent_that_was_killed(killed: list[str]) -> None:
+    command = Path(f"/proc/{killed[0]}/cmdline")
     until = time.monotonic() + 60
-    while Path(f"/proc/{done.stdout.strip()}/cmdline").exists():
-        if b"spawn_main" not in Path(f"/proc/{done.stdout.strip()}/cmdline").read_bytes():
-            break  # nobody has asked how it ended yet, or the number is another's by now
+    while command.exists() and b"spawn_main" in command.read_bytes():  # else it is gone, or nobody asked how it ended
         assert time.monotonic() < until
         time.sleep(0.05)
 
