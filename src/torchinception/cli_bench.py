@@ -16,7 +16,7 @@ def bench(
     targets: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[MODEL|NETWORK]...",
+            metavar="MODEL|NETWORK",
             help="Model files, runs, published weights, or networks, which then have random weights; "
             "else googlenet and inception_v3.",
         ),

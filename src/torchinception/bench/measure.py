@@ -14,10 +14,10 @@ from torch import Tensor
 
 from torchinception.bench.ours import engine_sides
 from torchinception.bench.peak import OPERATIONS, matrix_product, product_environment
-from torchinception.bench.peers import Peer, make_peer, peer_sides
+from torchinception.bench.peers import Peer, check_installed, make_peer, peer_sides
 from torchinception.bench.records import Case, Row
 from torchinception.bench.side import Side
-from torchinception.bench.subjects import Subject, make_subject
+from torchinception.bench.subjects import Subject, check_target, make_subject
 from torchinception.bench.worker import Took, Worker, WorkerError
 from torchinception.engines.checked import agreement
 from torchinception.errors import UsageError
@@ -57,6 +57,10 @@ def measure(
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if max(threads) > processors:
         raise UsageError(f"{max(threads)} threads are asked for, and {processors} processors are there")
+    for target in targets:
+        check_target(target)
+        if peers:
+            check_installed(target)
     for target in targets:
         with tempfile.TemporaryDirectory(prefix="torchinception-bench-") as name:
             folder = Path(name)

@@ -72,6 +72,17 @@ class Peer:
         return net.eval()
 
 
+def check_installed(name: str) -> None:
+    """Tell of a missing library ahead of all measuring.
+
+    Raises:
+        UsageError: the library whose network is the peer of this one is not installed.
+    """
+    library, _ = PEERS.get(name, ("torch", ""))
+    if not find_spec(library):
+        raise UsageError(f"the peer of {name} is {library}'s, which is not installed: pip install {library}")
+
+
 def make_peer(subject: Subject, folder: Path) -> Peer:
     """The library's network with the subject's weights; where none computes the same, ours in its place.
 
@@ -82,9 +93,8 @@ def make_peer(subject: Subject, folder: Path) -> Peer:
     if name not in PEERS:
         nearest = f"; torchvision and timm have {NEAREST[name]}" if name in NEAREST else ""
         return _stand_in(subject, f"no other library computes {name}{nearest}")
+    check_installed(name)
     library, network = PEERS[name]
-    if not find_spec(library):
-        raise UsageError(f"the peer of {name} is {library}'s, which is not installed: pip install {library}")
     weights = folder / "peer.safetensors"
     try:
         export(subject.net, weights, library)

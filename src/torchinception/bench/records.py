@@ -26,7 +26,7 @@ class Row:
         problem: why it was not timed; nothing if it was.
         error: its largest difference from float64 PyTorch over the largest logit.
         top1: the fraction of pictures whose likeliest class is float64's.
-        load_seconds: from the file of weights to the first answers, imports left out.
+        load_seconds: from the file of weights, or the exported one, to the first answers, imports left out.
         memory_bytes: by how much its process grew at its peak, counted from after the imports.
         idle: the share of the time between its turns in which its process computed all the same.
         seconds: of a call, in each round.

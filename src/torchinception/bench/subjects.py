@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from torchinception.classifier import load
 from torchinception.data.transforms import Preprocess
-from torchinception.engines.checked import check_pictures, right_answers
+from torchinception.engines.checked import check_pictures
+from torchinception.engines.eager_engine import EagerEngine
 from torchinception.errors import UsageError
 from torchinception.models import NETWORKS, Inception, create, find_spec
 from torchinception.progress import Listener
@@ -50,12 +51,10 @@ def make_subject(target: str, count: int, folder: Path, listener: Listener | Non
     """
     if target in NETWORKS:
         preprocess = Preprocess(size=find_spec(target).size)
-        net = _random(target, _inputs(check_pictures(SETTLED, preprocess), preprocess))
+        net = _random(target, _inputs(SETTLED, preprocess))
         classes = tuple(f"class {number}" for number in range(net.classifier.out_features))
         spec = ModelSpec(network=target, classes=classes, preprocess=preprocess, **net.options)
     else:
-        if _is_like_a_name(target):
-            find_spec(target)  # says which names there are
         model = load(target, aux=False, listener=listener)
         net, spec = model.network, model.spec
         preprocess = spec.preprocess
@@ -63,17 +62,23 @@ def make_subject(target: str, count: int, folder: Path, listener: Listener | Non
             raise UsageError(f"{target} takes pictures of {net.channels} channels; only those of 3 are measured")
     file = folder / "model.safetensors"
     save_model(file, net, spec)
-    pictures = check_pictures(count, preprocess)
-    right = right_answers(net, preprocess, pictures)
-    return Subject(target, net, file, _inputs(pictures, preprocess), right)
+    pictures = _inputs(count, preprocess)
+    exact = EagerEngine(net, precision="fp64")
+    return Subject(target, net, file, pictures, torch.cat([exact.run(picture[None]) for picture in pictures]))
 
 
-def _is_like_a_name(target: str) -> bool:
-    return not ({".", "/", "\\"} & set(target) or Path(target).exists())
+def check_target(target: str) -> None:
+    """Tell of a misspelt name ahead of all measuring; of what may be a file `make_subject` tells.
+
+    Raises:
+        UsageError: no network has that name.
+    """
+    if not ({".", "/", "\\"} & set(target) or Path(target).exists()):
+        find_spec(target)
 
 
-def _inputs(pictures: Tensor, preprocess: Preprocess) -> Tensor:
-    return preprocess.normalize(pictures.permute(0, 3, 1, 2)).contiguous()
+def _inputs(count: int, preprocess: Preprocess) -> Tensor:
+    return preprocess.normalize(check_pictures(count, preprocess).permute(0, 3, 1, 2)).contiguous()
 
 
 @torch.no_grad()
@@ -89,6 +94,7 @@ def _random(name: str, pictures: Tensor) -> Inception:
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 1.0  # the statistics of these pictures alone
+        norm.bias.add_(1)  # ReLUs that cut off half of all values would multiply rounding a thousandfold
     logits = net.train()(pictures)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
