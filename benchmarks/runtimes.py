@@ -1,6 +1,6 @@
 """Every engine beside torchvision and timm with the same weights, in PyTorch and in the runtimes themselves.
 
-What `inception bench --peers` measures, for the networks whose figures are published. Two hours; for a look at one:
+What `inception bench --peers` measures, for the networks whose figures are published. An hour; for a look at one:
 python benchmarks/runtimes.py --networks googlenet_torch --rounds 3 --out /tmp/runtimes
 """
 

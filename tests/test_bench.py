@@ -92,6 +92,13 @@ def test_the_table_has_the_fastest_first_and_those_that_were_not_timed_last() ->
     assert "no peer here" in text
 
 
+def test_a_machine_that_was_busy_is_told() -> None:
+    told = "the matrix product itself went from 2 to 4 GFLOP/s"
+    assert any(told in line for line in table.remarks(CASE))
+    steady = replace(CASE, peak_flops=(4e9, 3.5e9, 3.8e9))
+    assert not any("matrix product" in line for line in table.remarks(steady))
+
+
 @pytest.fixture(scope="module")
 def contest() -> Case:
     """Five sides, two of which are fit to be timed to the end."""

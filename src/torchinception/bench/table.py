@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from torchinception.bench.records import Case, Ratio, Row
 
 HEADINGS = ("side", "ms/picture", "times-as-fast", "of-rounds", "of-peak", "error", "MB", "load-s", "version")
+STEADY = 0.8  # of its best, to which the matrix product may fall: 0.97 was seen on one thread of a busy machine
 NUMBERS = "ms/picture times-as-fast of-rounds of-peak error MB load-s"
 
 
@@ -44,6 +45,12 @@ def remarks(case: Case) -> Iterator[str]:
     for row in case.rows:
         if row.problem:
             yield f"{row.side} was not timed: {_problem(row)}"
+    slowest, fastest = (pick(case.peak_flops, default=0.0) for pick in (min, max))
+    if slowest < STEADY * fastest:
+        yield (
+            f"the matrix product itself went from {slowest / 1e9:.0f} to {fastest / 1e9:.0f} GFLOP/s: "
+            "something else was running here, and these figures say little"
+        )
     yield from case.notes
 
 
