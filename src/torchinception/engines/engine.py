@@ -1,5 +1,6 @@
 """What every engine is, and which there are."""
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Protocol
 
@@ -82,7 +83,7 @@ def build(
         raise UsageError(f"no engine named {name}; expected auto, {', '.join(ENGINES)}")
     if compiled and name != "torch":
         raise UsageError(f"torch.compile is for the engine torch, not for {name}")
-    mean, std = preprocess.mean, preprocess.std
+    mean, std = (_for_channels(values, net.channels) for values in (preprocess.mean, preprocess.std))
     if name == "torch":
         return TorchEngine(
             net, mean=mean, std=std, device=device, threads=threads, precision=precision, compiled=compiled
@@ -102,3 +103,8 @@ def build_simple(
         return build("torch", net, preprocess, device=device, threads=threads)
     except UsageError:
         return build("eager", net, preprocess, device=device, threads=threads)
+
+
+def _for_channels(values: Sequence[float], channels: int) -> Sequence[float]:
+    """Of red, green and blue; for a network that takes another number, the mean of these for each."""
+    return values if channels == len(values) else (sum(values) / len(values),) * channels
