@@ -213,6 +213,7 @@ def test_compiled_it_answers_the_same(capfd: pytest.CaptureFixture[str]) -> None
 
     engine = TorchEngine(net, compiled=True)
 
+    assert engine.name == "compile"
     assert distance(engine.run(x), answers(net.double(), x)) <= SINGLE
     assert distance(engine.features(x, "first"), answers(net, x, "first")) <= SINGLE
 

@@ -10,7 +10,7 @@ import torch
 
 from torchinception.data.transforms import Preprocess
 from torchinception.engines.checked import check, check_pictures, right_answers
-from torchinception.engines.engine import ENGINES, Engine, build, build_simple
+from torchinception.engines.engine import MEASURED, Engine, build, build_simple
 from torchinception.engines.remembered import (
     Choice,
     Trial,
@@ -57,7 +57,7 @@ def choose(
     """
     listener = listener or Listener()
     versions = engine_versions()
-    candidates = [name for name in ENGINES if name in versions]
+    candidates = [name for name in MEASURED if name in versions]
     few = pictures is not None and pictures < FEW
     if candidates == ["torch"] or (few and not any(kept_choices())):
         return build_simple(net, preprocess, threads=threads)
