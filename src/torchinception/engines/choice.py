@@ -26,7 +26,7 @@ from torchinception.progress import Listener
 
 FEW = 64  # pictures, for which measuring does not pay
 CHECKED = 4  # real pictures, each answered in float64
-SECONDS, LEAST, MOST = 6.0, 3, 9  # of timing, if that is at least 3 rounds; rounds at most
+SECONDS, LEAST, MOST = 5.0, 3, 9  # of timing, if that is at least 3 rounds; rounds at most
 GAIN = 1.03  # what a runtime has to gain on PyTorch, which is there at once
 TASK = "Choosing the fastest engine"
 
@@ -43,7 +43,7 @@ def choose(
 ) -> Engine:
     """The engine that is fastest on this machine's CPU of those that answer right.
 
-    What was measured with this network before is remembered. If nothing was, it is measured now, in some 10 seconds
+    What was measured with this network before is remembered. If nothing was, it is measured now, in some 15 seconds
     for Inception-v3, unless there are only few pictures: these PyTorch takes at once.
 
     Args:
@@ -121,9 +121,7 @@ def _measure(
 
 
 def _time(runs: Mapping[str, Callable[[], object]], threads: int) -> dict[str, list[float]]:
-    """Seconds of every run in each round, in a random order; the last check has warmed them up."""
-    for run in runs.values():
-        run()
+    """Seconds of every run in each round, in a random order; the check has warmed them up."""
     clock = time.process_time if threads == 1 else time.perf_counter
     times: dict[str, list[float]] = {name: [] for name in runs}
     began = time.perf_counter()
