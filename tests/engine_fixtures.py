@@ -1,10 +1,7 @@
 """Networks with weights as trained ones have them, real pictures, and what float64 PyTorch answers."""
 
-import numpy as np
 import torch
-from matplotlib.cbook import get_sample_data
 from peer_weights import randomize, settle
-from PIL import Image
 from torch import Tensor
 
 from torchinception.data.transforms import Preprocess
@@ -32,20 +29,6 @@ def small_size(name: str) -> tuple[int, int]:
             return 0
 
     return next(size for size in SIZES if last(size) >= 3)
-
-
-def crops(count: int, height: int, width: int) -> Tensor:
-    """uint8 (N, H, W, 3): parts of a photograph, from all of it down to a third, resized."""
-    with get_sample_data("grace_hopper.jpg") as file:
-        photograph = Image.open(file).convert("RGB")
-    draws = np.random.default_rng(0)
-    found = []
-    for _ in range(count):
-        across, down = (int(side * draws.uniform(1 / 3, 1)) for side in photograph.size)
-        left, top = draws.integers(photograph.width - across + 1), draws.integers(photograph.height - down + 1)
-        part = photograph.resize((width, height), Image.Resampling.BILINEAR, (left, top, left + across, top + down))
-        found.append(np.asarray(part))
-    return torch.from_numpy(np.stack(found))
 
 
 def inputs(pictures: Tensor, preprocess: Preprocess) -> Tensor:

@@ -1,13 +1,13 @@
 """Networks whose batch norms show every mistake of a rewrite, and how far one answer is from another."""
 
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from peer_weights import NORMS, defined, distance, randomize
 from torch import Tensor, fx
 
-from torchinception.engines.graph import Graph
+from torchinception.engines.graph import Graph, to_graph
 from torchinception.engines.module import Writer, to_module
 from torchinception.layers import (
     SAME,
@@ -132,3 +132,30 @@ def menagerie() -> Inception:
         pool_9=fixed_pool(2),
     )
     return fill(Inception("menagerie", stages, 5, dropout=0.5, min_size=16))
+
+
+class Case(NamedTuple):
+    """A network's graph, pictures, and what the network makes of them; the same for pictures that are not scaled."""
+
+    graph: Graph
+    pictures: Tensor
+    logits: Tensor
+    raw: Tensor
+    raw_logits: Tensor
+
+
+def case_of(name: str) -> Case:
+    net = menagerie() if name == "menagerie" else filled(name)
+    pictures, raw = draw(net), draw_uint8(net)
+    logits, raw_logits = net(torch.cat([pictures, scaled(raw)])).split(1)
+    return Case(to_graph(net), pictures, logits, raw.permute(0, 3, 1, 2).double(), raw_logits)
+
+
+def apart(graph: Graph, case: Case) -> float:
+    return error(graph, case.pictures, case.logits)
+
+
+def unlike(one: Graph, other: Graph) -> bool:
+    return [(n.name, n.operation, n.inputs) for n in one.nodes] != [
+        (n.name, n.operation, n.inputs) for n in other.nodes
+    ]

@@ -115,3 +115,33 @@ def test_a_new_process_gives_the_same_probabilities_bit_for_bit(
 
 def test_the_public_names_are_the_classes_of_their_modules() -> None:
     assert (ti.Classifier, ti.load) == (Classifier, load)
+
+
+def test_it_computes_with_the_engine_that_it_is_given(model: Classifier) -> None:
+    class Constant:
+        def run_uint8(self, pictures: torch.Tensor) -> torch.Tensor:
+            return torch.eye(7)[[3] * len(pictures)]
+
+    other = tiny_classifier(*CLASSES)
+    other.use(Constant())  # type: ignore[arg-type]
+    assert [found.classes[0] for found in other.predict([noise(0), noise(1)])] == ["d", "d"]
+
+
+def test_once_its_weights_change_so_do_its_answers(model: Classifier) -> None:
+    other = tiny_classifier(*CLASSES)
+    other.use(ti.engine(other, "onnx"))
+    assert other.predict(noise(0))[0].classes == model.predict(noise(0))[0].classes
+    with torch.no_grad():
+        other.network.classifier.bias[4] += 100
+    assert other.predict(noise(0))[0].classes[0] == "e"
+    assert other.engine.name == "torch"
+    other.network.load_state_dict(model.network.state_dict())
+    assert other.predict(noise(0)) == model.predict(noise(0))
+
+
+def test_features_are_those_of_its_network(model: Classifier) -> None:
+    batch = torch.from_numpy(noise(0, 28, 28))[None].permute(0, 3, 1, 2)
+    found = model.features(batch, "conv_1")
+    with torch.inference_mode():
+        expected = model.network.endpoints(model.preprocess.normalize(batch), ["conv_1"])["conv_1"]
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Result
+from conftest import Result, copy_pictures
 
 from torchinception.doctor import PACKAGES, examine
 
@@ -66,3 +66,22 @@ def test_the_table_holds_what_json_holds(inception: Inception) -> None:
     assert shown.code == 0
     assert set(found["versions"].items()) <= set(rows)
     assert "No problems found." in shown.out
+
+
+def test_it_tells_the_engines_and_which_were_chosen(
+    inception: Inception, finished: Path, sample: Path, tmp_path: Path
+) -> None:
+    environment = dict(TORCHINCEPTION_CACHE=str(tmp_path / "cache"))
+    data = copy_pictures(sample / "train", tmp_path / "clothes", 22)  # 66 in all
+    before = json.loads(inception("doctor", "--json", environment=environment).out)
+    measured = inception("evaluate", finished, data, "--threads", 1, environment=environment)
+    assert measured.code == 0, measured.err
+    after = json.loads(inception("doctor", "--json", environment=environment).out)
+    shown = inception("doctor", environment=environment).out
+    assert before["engines"] == dict(torch=version("torch"), onnx=version("onnxruntime"), openvino=version("openvino"))
+    assert before["chosen_engines"] == {}
+    ((what, which),) = after["chosen_engines"].items()
+    assert what.startswith("tiny_inception, 28 px, ")
+    assert f": {which}" in measured.err
+    assert "fastest engine for" in shown
+    assert what.split(", batch")[0] in shown  # the table is narrow, and folds the rest

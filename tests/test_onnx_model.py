@@ -6,10 +6,11 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from engine_fixtures import answers, crops, error, inputs, network, settled, small_size
+from engine_fixtures import answers, error, inputs, network, settled, small_size
 from onnx.checker import check_model
 from torch.nn import functional as F  # noqa: N812
 
+from torchinception.data.real_pictures import real_pictures
 from torchinception.data.transforms import Preprocess
 from torchinception.engines.graph import to_graph
 from torchinception.engines.onnx_engine import import_onnxruntime
@@ -57,7 +58,7 @@ def test_every_network_makes_a_valid_model(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["googlenet", "xception"])
 def test_stages_besides_are_those_of_the_network(name: str) -> None:
-    x = inputs(crops(2, *small_size(name)), PREPROCESS)
+    x = inputs(real_pictures(2, *small_size(name)), PREPROCESS)
     net = settled(name, x)
     with torch.no_grad():
         right = net.endpoints(x.double())
@@ -79,7 +80,7 @@ def test_a_model_of_bytes_says_so() -> None:
 
 
 def test_the_graph_gets_bytes_as_they_are() -> None:
-    pictures = crops(2, 28, 28)
+    pictures = real_pictures(2, 28, 28)
     x = pictures.permute(0, 3, 1, 2).float()
     net = settled(TINY, x)
     model = write_onnx(to_graph(net), (28, 28), uint8=True).SerializeToString()

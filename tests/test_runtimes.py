@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from engine_fixtures import answers, crops, error, inputs, network, settled, small_size
+from engine_fixtures import answers, error, inputs, network, settled, small_size
 from peer_weights import randomize
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from torchinception.data.real_pictures import real_pictures
 from torchinception.data.transforms import Preprocess
+from torchinception.engines.engine import build
 from torchinception.engines.graph import Graph, Node
 from torchinception.engines.onnx_engine import OnnxEngine
 from torchinception.engines.openvino_engine import OpenVinoEngine
@@ -36,7 +38,7 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_answers_as_in_float64(name: str) -> None:
-    x = inputs(crops(2, *small_size(name)), PREPROCESS)
+    x = inputs(real_pictures(2, *small_size(name)), PREPROCESS)
     net = settled(name, x)
     right = answers(net, x)
     for engine in ENGINES.values():
@@ -54,19 +56,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def test_a_network_at_its_own_size_answers_as_in_float64_on_32_pictures(own_size: str) -> None:
     name = own_size
     side = NETWORKS[name].size
-    x = inputs(crops(32, side, side), PREPROCESS)
+    x = inputs(real_pictures(32, side, side), PREPROCESS)
     net = settled(name, x[:8])
     batches = x.split([1, 3, *[4] * 7])
     right = torch.cat([answers(net, batch) for batch in batches])
-    for engine in ENGINES.values():
-        running = engine(net, threads=1)
+    for engine in ("torch", *ENGINES):
+        running = build(engine, net, PREPROCESS, batch=4, threads=1)
         answer = torch.cat([running.run(batch) for batch in batches])
-        assert error(answer, right) <= TOLERANCE
-        assert answer.argmax(1).equal(right.argmax(1))
+        assert error(answer, right) <= TOLERANCE, engine
+        assert answer.argmax(1).equal(right.argmax(1)), engine
 
 
 def test_features_of_a_stage_are_those_of_the_network(engine: Engine) -> None:
-    x = inputs(crops(2, 79, 90), PREPROCESS)
+    x = inputs(real_pictures(2, 79, 90), PREPROCESS)
     net = settled("googlenet", x)
     assert error(engine(net).features(x, "inception_4b"), answers(net, x, "inception_4b")) <= TOLERANCE
 
@@ -81,17 +83,17 @@ def test_bytes_are_scaled_as_preprocessing_scales_them(pad: int, engine: Engine)
     """The scaling can be part of a first convolution that is not padded, and of no other."""
     net = randomize(Inception("one row", {"first": conv(8, 3, pad=pad)}, 2))
     assert isinstance(net, Inception)
-    pictures = crops(2, 9, 12)
+    pictures = real_pictures(2, 9, 12)
     right = answers(net, inputs(pictures, PREPROCESS))
     running = engine(net, mean=PREPROCESS.mean, std=PREPROCESS.std)
     assert error(running.run_uint8(pictures), right) <= TOLERANCE
 
 
 def test_sizes_batches_and_kinds_may_alternate(engine: Engine) -> None:
-    net = settled("tiny_inception", inputs(crops(8, 45, 62), PREPROCESS))
+    net = settled("tiny_inception", inputs(real_pictures(8, 45, 62), PREPROCESS))
     running = engine(net, mean=PREPROCESS.mean, std=PREPROCESS.std)
     for count, height, width in ((1, 28, 28), (3, 28, 28), (1, 33, 28), (2, 28, 33), (1, 28, 28)):
-        pictures = crops(count, height, width)
+        pictures = real_pictures(count, height, width)
         x = inputs(pictures, PREPROCESS)
         assert error(running.run(x), answers(net, x)) <= TOLERANCE
         assert error(running.run_uint8(pictures), answers(net, x)) <= TOLERANCE
@@ -106,7 +108,7 @@ def test_no_more_than_two_compiled_models_are_kept(engine: Engine) -> None:
 
 
 def test_an_answer_stays_when_the_next_one_comes(engine: Engine) -> None:
-    x = inputs(crops(2, 28, 28), PREPROCESS)
+    x = inputs(real_pictures(2, 28, 28), PREPROCESS)
     running = engine(network("tiny_inception"))
     first = running.run(x[:1])
     before = first.clone()
@@ -115,7 +117,7 @@ def test_an_answer_stays_when_the_next_one_comes(engine: Engine) -> None:
 
 
 def test_every_rewrite_is_understood(engine: Engine) -> None:
-    x = inputs(crops(2, 139, 150), PREPROCESS)
+    x = inputs(real_pictures(2, 139, 150), PREPROCESS)
     net = settled("inception_resnet_v1", x)
     assert error(engine(net, rewrites=REWRITES).run(x), answers(net, x)) <= TOLERANCE
 
@@ -151,7 +153,7 @@ def test_a_row_does_as_in_pytorch_at_every_size(row: str, engine: Engine) -> Non
     assert isinstance(net, Inception)
     running = engine(net)
     for height, width in ((7, 12), (8, 11), (9, 10), (12, 13)):
-        x = inputs(crops(2, height, width), PREPROCESS)
+        x = inputs(real_pictures(2, height, width), PREPROCESS)
         assert error(running.features(x, "second"), answers(net, x, "second")) <= TOLERANCE, (height, width)
 
 

@@ -1,8 +1,11 @@
 import copy
+from pathlib import Path
 
 import pytest
 import torch
+from engine_fixtures import answers
 from graph_fixtures import MEAN, SINGLE, STD, distance, draw, draw_uint8, filled, menagerie, scaled
+from peer_weights import randomize
 from torch import Tensor
 
 from torchinception.engines import torch_engine
@@ -11,6 +14,7 @@ from torchinception.engines.operations import Convolution
 from torchinception.engines.rewrite import REWRITES
 from torchinception.engines.torch_engine import TorchEngine
 from torchinception.errors import UsageError
+from torchinception.layers import conv, max_pool
 from torchinception.models import NETWORKS
 from torchinception.network import Inception
 
@@ -199,3 +203,25 @@ def test_a_precision_that_the_device_has_not_is_refused(net: Inception, precisio
 
 def test_an_engine_says_what_it_is(engine: TorchEngine) -> None:
     assert (engine.name, engine.version, engine.precision) == ("torch", torch.__version__, "fp32")
+
+
+def test_compiled_it_answers_the_same(capfd: pytest.CaptureFixture[str]) -> None:
+    rows = {"first": conv(4, 3, pad=0), "second": max_pool(2), "third": conv(8)}
+    net = randomize(Inception("three rows", rows, 3)).float()
+    assert isinstance(net, Inception)
+    x = torch.randn(2, 3, 20, 20, generator=torch.Generator().manual_seed(0))
+
+    engine = TorchEngine(net, compiled=True)
+
+    assert engine.name == "compile"
+    assert distance(engine.run(x), answers(net.double(), x)) <= SINGLE
+    assert distance(engine.features(x, "first"), answers(net, x, "first")) <= SINGLE
+
+
+def test_it_says_how_much_memory_it_took(net: Inception) -> None:
+    engine = TorchEngine(single(net))
+
+    engine.run(draw(net).float())
+
+    assert (engine.memory_bytes is None) == (not Path("/proc/self/statm").exists())
+    assert engine.memory_bytes is None or 0 <= engine.memory_bytes < 2**30

@@ -118,7 +118,6 @@ def engine(
     threads: int | None = None,
     device: str | torch.device | None = None,
     precision: str = "fp32",
-    compiled: bool = False,
     preprocess: Preprocess | None = None,
     pictures: int | None = None,
     listener: Listener | None = None,
@@ -130,12 +129,12 @@ def engine(
 
     Args:
         model: a classifier, or a network.
-        name: "auto", or one of `engines.engine.ENGINES`.
+        name: "auto", or "torch", "onnx" (ONNX Runtime), "openvino"; "compile" is `torch.compile` with frozen weights,
+            which takes a minute at the first call, "eager" the network as it is.
         batch: how many pictures at a time it is to be fastest for; it takes any number.
         threads: how many the CPU is to use; None: as PyTorch.
         device: where to run, as `torch.device` takes it; None: where a classifier is, or the CPU.
         precision: "fp32", or "bf16" or "fp16" for PyTorch's autocast.
-        compiled: compile with `torch.compile`, which PyTorch's engine can.
         preprocess: how pictures are made, for a network; None: as it was published.
         pictures: how many there are in all; None: many. Of fewer than 64 none are timed.
         listener: hears of progress, of the choice, and of an engine that fails.
@@ -148,11 +147,11 @@ def engine(
     else:
         net, look, place = model, preprocess or Preprocess(size=find_spec(model.name).size), torch.device("cpu")
     place = place if device is None else torch.device(device)
-    if name == "auto" and place.type == "cpu" and precision == "fp32" and not compiled:
+    if name == "auto" and place.type == "cpu" and precision == "fp32":
         digest = partial(tensors_sha256, net.state_dict())
         return choose(net, look, digest, batch=batch, threads=threads, pictures=pictures, listener=listener)
     chosen = "torch" if name == "auto" else name
-    return build(chosen, net, look, device=place, batch=batch, threads=threads, precision=precision, compiled=compiled)
+    return build(chosen, net, look, device=place, batch=batch, threads=threads, precision=precision)
 
 
 def load(

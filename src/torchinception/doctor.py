@@ -49,7 +49,7 @@ def _torch() -> dict[str, Any]:
 
     device = resolve_device()
     chosen = {
-        f"{c.network}, {c.size} px, {c.batch} at a time, {c.threads} threads, {c.digest[:8]}": c.describe()
+        f"{c.network}, {c.size} px, batch {c.batch}, threads {c.threads}, {c.digest[:8]}": c.describe()
         for c in remembered()
     }
     return dict(

@@ -7,8 +7,7 @@ from torch import Tensor
 
 from torchinception.data.real_pictures import real_pictures
 from torchinception.data.transforms import Preprocess
-from torchinception.engines.eager_engine import EagerEngine
-from torchinception.engines.engine import Engine
+from torchinception.engines.engine import Engine, build
 from torchinception.network import Inception
 
 TOLERANCE = 1e-4  # of the largest logit: engines in float32 were seen up to 3e-5 apart, bfloat16 is at 1e-2
@@ -38,7 +37,7 @@ def check_pictures(count: int, preprocess: Preprocess, channels: int = 3) -> Ten
 
 def right_answers(net: Inception, preprocess: Preprocess, pictures: Tensor, threads: int | None = None) -> Tensor:
     """Logits in float64 (N, classes) of uint8 (N, H, W, C), by the network itself."""
-    engine = EagerEngine(net, mean=preprocess.mean, std=preprocess.std, precision="fp64", threads=threads)
+    engine = build("eager", net, preprocess, precision="fp64", threads=threads)
     return torch.cat([engine.run_uint8(picture[None]) for picture in pictures])
 
 

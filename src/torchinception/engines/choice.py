@@ -10,7 +10,7 @@ import torch
 
 from torchinception.data.transforms import Preprocess
 from torchinception.engines.checked import check, check_pictures, right_answers
-from torchinception.engines.engine import ENGINES, Engine, build, build_simple
+from torchinception.engines.engine import MEASURED, Engine, build, build_simple
 from torchinception.engines.remembered import (
     Choice,
     Trial,
@@ -26,7 +26,7 @@ from torchinception.progress import Listener
 
 FEW = 64  # pictures, for which measuring does not pay
 CHECKED = 4  # real pictures, each answered in float64
-SECONDS, LEAST, MOST = 6.0, 3, 9  # of timing, if that is at least 3 rounds; rounds at most
+SECONDS, LEAST, MOST = 5.0, 3, 9  # of timing, if that is at least 3 rounds; rounds at most
 GAIN = 1.03  # what a runtime has to gain on PyTorch, which is there at once
 TASK = "Choosing the fastest engine"
 
@@ -43,7 +43,7 @@ def choose(
 ) -> Engine:
     """The engine that is fastest on this machine's CPU of those that answer right.
 
-    What was measured with this network before is remembered. If nothing was, it is measured now, in some 10 seconds
+    What was measured with this network before is remembered. If nothing was, it is measured now, in some 15 seconds
     for Inception-v3, unless there are only few pictures: these PyTorch takes at once.
 
     Args:
@@ -57,7 +57,7 @@ def choose(
     """
     listener = listener or Listener()
     versions = engine_versions()
-    candidates = [name for name in ENGINES if name in versions]
+    candidates = [name for name in MEASURED if name in versions]
     few = pictures is not None and pictures < FEW
     if candidates == ["torch"] or (few and not any(kept_choices())):
         return build_simple(net, preprocess, threads=threads)
@@ -121,9 +121,7 @@ def _measure(
 
 
 def _time(runs: Mapping[str, Callable[[], object]], threads: int) -> dict[str, list[float]]:
-    """Seconds of every run in each round, in a random order; the last check has warmed them up."""
-    for run in runs.values():
-        run()
+    """Seconds of every run in each round, in a random order; the check has warmed them up."""
     clock = time.process_time if threads == 1 else time.perf_counter
     times: dict[str, list[float]] = {name: [] for name in runs}
     began = time.perf_counter()

@@ -1,5 +1,6 @@
 """What every engine is, and which there are."""
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Protocol
 
@@ -15,8 +16,9 @@ from torchinception.errors import UsageError
 from torchinception.network import Inception
 
 COMPILED: dict[str, type[OnnxEngine] | type[OpenVinoEngine]] = {"onnx": OnnxEngine, "openvino": OpenVinoEngine}
-ENGINES = ("torch", *COMPILED, "eager")
-PACKAGES = {"torch": "torch", "onnx": "onnxruntime", "openvino": "openvino", "eager": "torch"}
+ENGINES = ("torch", *COMPILED, "compile", "eager")
+PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino"}  # of others PyTorch
+MEASURED = ("torch", *COMPILED)  # the others are slower, or take a minute to begin
 
 
 class Engine(Protocol):
@@ -58,8 +60,7 @@ class Engine(Protocol):
 
 def installed() -> tuple[str, ...]:
     """The engines that can be built here."""
-    packages = {name: (PACKAGES[name], *(("onnx",) if name in COMPILED else ())) for name in ENGINES}
-    return tuple(name for name, needed in packages.items() if all(map(find_spec, needed)))
+    return tuple(name for name in ENGINES if name not in COMPILED or all(map(find_spec, (PACKAGES[name], "onnx"))))
 
 
 def build(
@@ -71,7 +72,6 @@ def build(
     batch: int = 1,
     threads: int | None = None,
     precision: str = "fp32",
-    compiled: bool = False,
 ) -> Engine:
     """An engine by its name; what it is quickest for is `batch` pictures at a time.
 
@@ -80,10 +80,9 @@ def build(
     """
     if name not in ENGINES:
         raise UsageError(f"no engine named {name}; expected auto, {', '.join(ENGINES)}")
-    if compiled and name != "torch":
-        raise UsageError(f"torch.compile is for the engine torch, not for {name}")
-    mean, std = preprocess.mean, preprocess.std
-    if name == "torch":
+    mean, std = (_for_channels(values, net.channels) for values in (preprocess.mean, preprocess.std))
+    if name in ("torch", "compile"):
+        compiled = name == "compile"
         return TorchEngine(
             net, mean=mean, std=std, device=device, threads=threads, precision=precision, compiled=compiled
         )
@@ -102,3 +101,8 @@ def build_simple(
         return build("torch", net, preprocess, device=device, threads=threads)
     except UsageError:
         return build("eager", net, preprocess, device=device, threads=threads)
+
+
+def _for_channels(values: Sequence[float], channels: int) -> Sequence[float]:
+    """Of red, green and blue; for a network that takes another number, the mean of these for each."""
+    return values if channels == len(values) else (sum(values) / len(values),) * channels

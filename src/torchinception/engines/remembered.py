@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from torchinception.engines.engine import PACKAGES, installed
+from torchinception.engines.engine import MEASURED, PACKAGES, installed
 from torchinception.files import cache_folder
 
 
@@ -82,9 +82,8 @@ def kept_choices() -> Iterator[Path]:
 
 def engine_versions() -> dict[str, str]:
     """Of what takes part in a choice, and of this package, whose graphs they run."""
-    return {name: version(PACKAGES[name]) for name in installed() if name != "eager"} | {
-        "torchinception": version("torchinception")
-    }
+    engines = {name: version(PACKAGES.get(name, name)) for name in MEASURED if name in installed()}
+    return engines | dict(torchinception=version("torchinception"))
 
 
 def _processor() -> str:

@@ -42,7 +42,6 @@ class TorchEngine:
         UsageError: a module that is no part of the family, or a precision that the device has not.
     """
 
-    name = "torch"
     version = torch.__version__
 
     def __init__(
@@ -59,7 +58,7 @@ class TorchEngine:
     ) -> None:
         self.device, self.precision, self._threads = torch.device(device), precision, threads
         check_precision(precision, self.device)
-        self._compiled, self._before = compiled, resident_bytes()
+        self.name, self._compiled, self._before = "compile" if compiled else "torch", compiled, resident_bytes()
         self.graph = _laid_out(rewrite(to_graph(net), rewrites).to(torch.float32, self.device))
         self._mean, self._std = mean, std
         self._modules: dict[tuple[str | None, bool], Compute] = {}
