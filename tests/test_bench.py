@@ -101,7 +101,7 @@ def test_a_machine_that_was_busy_is_told() -> None:
 
 @pytest.fixture(scope="module")
 def contest() -> Case:
-    """Five sides, two of which are fit to be timed to the end."""
+    """Seven sides, two of which are fit to be timed to the end."""
     right = torch.tensor(RIGHT, dtype=torch.float64)
     pictures = torch.zeros(1, 3, 28, 28)
     subject = Subject("tiny", create("tiny_inception", 3), Path(), pictures, right)
@@ -109,6 +109,7 @@ def contest() -> Case:
         side("slow", answering, RIGHT, computing=0.03),
         side("fast", answering, RIGHT, computing=0.01),
         side("wrong", answering, [[0.0, 1.001, -2.0]]),
+        side("other shape", answering, [[0.0, 1.0]]),
         side("not finite", answering, [[0.0, float("nan"), -2.0]]),
         side("dying", dying),
         side("failing", answering, RIGHT, failing_at=6),  # the last check, two to warm up, two a turn
@@ -139,6 +140,11 @@ def test_a_side_with_wrong_answers_is_named_and_not_timed(contest: Case) -> None
         found = row(contest, name)
         assert found.error == pytest.approx(error, rel=1e-3)
         assert (found.problem, found.seconds) == ("its answers are wrong", ())
+
+
+def test_a_side_with_answers_of_another_shape_is_named_and_not_timed(contest: Case) -> None:
+    found = row(contest, "other shape")
+    assert (found.problem, found.seconds) == ("its answers are of shape (1, 2), not (1, 3)", ())
 
 
 def test_a_side_whose_process_died_is_named_with_its_last_words(contest: Case) -> None:

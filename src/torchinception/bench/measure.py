@@ -128,9 +128,9 @@ def measure_case(
                     times[name].append(workers[name].turn(calls[name], cpu=cpu))
         for name in list(calls):
             with _failing(name, rows, calls):
-                rows[name] = replace(rows[name], memory_bytes=workers[name].memory_bytes())
-        for name in calls:
-            rows[name] = replace(rows[name], seconds=tuple(t.seconds for t in times[name]), idle=_idle(times[name]))
+                memory = workers[name].memory_bytes()
+                seconds = tuple(took.seconds for took in times[name])
+                rows[name] = replace(rows[name], memory_bytes=memory, seconds=seconds, idle=_idle(times[name]))
     listener.progress(title, steps, steps)
     product = rows.pop(PEAK)
     timed = [row.side for row in rows.values() if row.seconds]
@@ -163,6 +163,8 @@ def _check(row: Row, worker: Worker, right: Tensor) -> Row:
     row = replace(row, version=loaded.version, load_seconds=loaded.seconds)
     if loaded.answers is None:
         return row
+    if loaded.answers.shape != right.shape:
+        return replace(row, problem=f"its answers are of shape {loaded.answers.shape}, not {tuple(right.shape)}")
     found = agreement(torch.from_numpy(loaded.answers), right)
     problem = "" if found.holds else "its answers are wrong"
     return replace(row, error=found.error, top1=found.top1, problem=problem)
