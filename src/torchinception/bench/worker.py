@@ -157,21 +157,22 @@ def _change_environment(changed: Mapping[str, str | None]) -> None:
 
 def _serve(connection: Connection, threads: int, log: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent then ends its workers
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # what its libraries have begun, they then end
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that its libraries clean up
     with log.open("ab") as file:
         for stream in (1, 2):  # a library's chatter is neither in the table nor in the JSON
             os.dup2(file.fileno(), stream)
     pin(threads)
-    with suppress(EOFError, BrokenPipeError):  # the parent is done, or dead
+    with suppress(EOFError, ConnectionError):  # the parent is done, or dead
         try:
             _work(connection)
-        except (EOFError, BrokenPipeError):
+        except (EOFError, ConnectionError):
             raise
         except Exception as error:  # noqa: BLE001, whatever a runtime raises is its row's
             traceback.print_exc()
             first = (str(error).strip().splitlines() or [""])[0]
             connection.send(WorkerError(f"{type(error).__name__}: {first}"))
             connection.recv()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which comes now, while they do so
 
 
 def _work(connection: Connection) -> None:
