@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from torchinception.cli_bench import bench
 from torchinception.cli_data import data_app
 from torchinception.cli_evaluate import evaluate
 from torchinception.cli_predict import Device, predict
@@ -187,6 +188,11 @@ app.command(epilog="Example: inception evaluate runs/flowers flowers/val")(evalu
 app.command(epilog="Examples: inception predict runs/flowers photos/   ·   inception predict runs/flowers '**/*.jpg'")(
     predict
 )
+
+
+app.command(
+    epilog="Examples: inception bench googlenet --batch 1,8 --peers   ·   inception bench runs/flowers --threads 1,2"
+)(bench)
 
 
 @app.command(epilog="Example: inception doctor")
