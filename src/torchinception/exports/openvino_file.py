@@ -21,7 +21,10 @@ def write(content: Content, path: Path) -> None:
     model = openvino.Core().read_model(to_onnx(content).SerializeToString())
     for name, text in content.metadata.items():
         model.set_rt_info(text, [SECTION, name])
-    openvino.save_model(model, path, compress_to_fp16=False)
+    try:
+        openvino.save_model(model, path, compress_to_fp16=False)
+    except RuntimeError as error:  # a full disk
+        raise OSError(f"OpenVINO could not ({error})") from error
 
 
 def load(path: Path, threads: int) -> list[Loaded]:

@@ -1,0 +1,423 @@
+"""An exported file answers as PyTorch does, says what it is, and stands there only then."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import plain_serving
+import pytest
+import torch
+from data_fixtures import full_disk, listing, tiny_classifier
+from engine_fixtures import answers, crops, error, inputs, settled, small_size
+from onnx.checker import check_model
+from PIL import Image
+from torch import Tensor
+
+from torchinception.classifier import Classifier
+from torchinception.data.real_pictures import real_pictures
+from torchinception.data.transforms import Preprocess
+from torchinception.engines.eager_engine import EagerEngine
+from torchinception.engines.onnx_engine import import_onnxruntime
+from torchinception.engines.openvino_engine import import_openvino
+from torchinception.errors import InceptionError, SaveError, UsageError
+from torchinception.exports import exporting
+from torchinception.exports.content import content_of
+from torchinception.exports.exporting import TARGETS, export
+from torchinception.exports.parity import _agreement
+from torchinception.models import NETWORKS
+from torchinception.progress import Listener
+from torchinception.weights.bundle import ModelSpec
+
+QUICK = ("googlenet_slim", "bn_inception_slim", "inception_v3", "xception", "small_inception", "tiny_inception")
+OWN_SIZE = ("small_inception", "tiny_inception")
+TOLERANCE = 1e-4  # of the largest logit; 7e-5 was seen at small sizes
+CLASSES = ("bag", "Turnschuh – 鞋", "\"a\" <b> & 'c'\n")
+NAMES = ("bag", "shoe", "shoe")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """All networks in three formats take minutes: with --full, else those that have every kind of layer."""
+    every = metafunc.config.getoption("--full")
+    for fixture, quick in (("small", QUICK), ("own_size", OWN_SIZE)):
+        if fixture in metafunc.fixturenames:
+            metafunc.parametrize(fixture, NETWORKS if every else quick)
+
+
+@pytest.fixture(params=TARGETS)
+def to(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def target(to: str, tmp_path: Path) -> Path:
+    return tmp_path / f"model{TARGETS[to].suffix}"
+
+
+@pytest.fixture(scope="module")
+def model() -> Classifier:
+    return varied(tiny_classifier(*CLASSES, names=NAMES))
+
+
+def varied(model: Classifier) -> Classifier:
+    """With logits that differ from picture to picture, as trained ones do."""
+    with torch.no_grad():
+        model.network.classifier.weight *= 40
+    return model
+
+
+def check_formats(name: str, side: int, count: int, folder: Path) -> None:
+    """Logits of each format beside float64's, on so many pictures, some at a time."""
+    look = Preprocess(size=side, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    pictures = crops(count, side, side)
+    net = settled(name, inputs(pictures[:8], look))
+    parts = pictures.split([1, 3, *[4] * (count // 4 - 1)])
+    right = torch.cat([answers(net, inputs(part, look)) for part in parts])
+    spec = ModelSpec(network=name, classes=tuple("0123456789"), preprocess=look)
+    for target in TARGETS.values():
+        path = folder / f"model{target.suffix}"
+        target.write(content_of(Classifier(net, spec), target.rewrites, None, "logits"), path)
+        for loaded in target.load(path, torch.get_num_threads()):
+            answer = torch.cat([loaded.run(part) for part in parts])
+            assert error(answer, right) <= TOLERANCE, loaded.runtime
+            assert answer.argmax(1).equal(right.argmax(1)), loaded.runtime
+
+
+def test_every_format_of_a_network_answers_as_in_float64(small: str, tmp_path: Path) -> None:
+    check_formats(small, small_size(small)[1], 4, tmp_path)
+
+
+def test_a_network_at_its_own_size_answers_as_in_float64_on_32_pictures(own_size: str, tmp_path: Path) -> None:
+    check_formats(own_size, NETWORKS[own_size].size, 32, tmp_path)
+
+
+def run(path: Path) -> Callable[[Tensor], Tensor]:
+    """An exported file as its users load it, without this package."""
+    if path.suffix == ".onnx":
+        session = import_onnxruntime().InferenceSession(path, providers=["CPUExecutionProvider"])
+        return lambda pictures: torch.from_numpy(session.run(None, {"pictures": pictures.numpy()})[0])
+    if path.suffix == ".xml":
+        compiled = import_openvino().Core().compile_model(path, "CPU", dict(INFERENCE_PRECISION_HINT="f32"))
+        return lambda pictures: torch.from_numpy(compiled({"pictures": pictures.numpy()})[0])
+    module = torch.export.load(path).module()
+    return torch.no_grad()(module)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    if path.suffix == ".onnx":
+        return dict(import_onnxruntime().InferenceSession(path).get_modelmeta().custom_metadata_map)
+    if path.suffix == ".xml":
+        read = import_openvino().Core().read_model(path)
+        return {
+            name: read.get_rt_info(["torchinception", name]).astype(str)
+            for name in read.get_rt_info("torchinception").value
+        }
+    texts = {"metadata.json": ""}
+    torch.export.load(path, extra_files=texts)
+    return dict(json.loads(texts["metadata.json"]))
+
+
+def test_a_file_says_what_it_is(model: Classifier, to: str, target: Path, tmp_path: Path) -> None:
+    model.save(tmp_path / "model.safetensors")
+    export(model, target, to)
+    found = read_metadata(target)
+    assert Preprocess.model_validate_json(found.pop("preprocess")) == model.preprocess
+    header = (tmp_path / "model.safetensors").read_bytes()[:4096].decode(errors="ignore")
+    assert f'"tensors_sha256":"{found.pop("model_sha256")}"' in header
+    assert {name: json.loads(text) for name, text in found.items() if name != "network"} == dict(
+        classes=list(CLASSES),
+        names=list(NAMES),
+        versions=dict(torchinception="0.1.0", torch=torch.__version__.split("+")[0]),
+    )
+    assert found["network"] == "tiny_inception"
+
+
+@pytest.mark.parametrize("output", ["probabilities", "logits"])
+def test_the_parity_file_holds_what_can_be_found_again(model: Classifier, to: str, target: Path, output: str) -> None:
+    export(model, target, to, output=output)
+    told = json.loads(target.with_name(f"{target.name}.parity.json").read_text("utf-8"))
+    pictures = real_pictures(32, 28, 28)
+    look = model.preprocess
+    exact = EagerEngine(model.network, mean=look.mean, std=look.std, precision="fp64").run_uint8(pictures)
+    found = run(target)(pictures).double()
+    right = exact.log_softmax(1) if output == "probabilities" else exact
+    difference = ((found.log() if output == "probabilities" else found) - right).abs().max().item()
+    own = told["runtimes"][0]
+    # the check runs one picture at a time, and with other settings: both are within rounding of float32
+    assert own["max_difference"] == pytest.approx(difference, abs=1e-6 * told["scale"])
+    assert own["max_difference"] <= TOLERANCE * told["scale"]
+    assert told["scale"] == pytest.approx(exact.abs().max().item())
+    assert len(exact.argmax(1).unique()) > 1, "one class for all pictures would show nothing"
+    assert (own["top1_agreement"], own["fits"], told["pictures"], told["threads"]) == (
+        1,
+        True,
+        32,
+        torch.get_num_threads(),
+    )
+    assert own["latency_ms"] > 0 < told["pytorch"]["latency_ms"]
+    assert (told["file"], told["to"], told["output"], told["batch"]) == (target.name, to, output, "dynamic")
+    assert told["file_sha256"] == hashlib.sha256(target.read_bytes()).hexdigest()
+    assert told["model_sha256"] == read_metadata(target)["model_sha256"]
+    assert {"torchinception", "torch"} <= told["versions"].keys()
+    assert told["machine"]["cores"] == os.cpu_count()
+
+
+def test_onnx_is_tried_in_both_runtimes(model: Classifier, tmp_path: Path) -> None:
+    parity = export(model, tmp_path / "model.onnx")
+    assert [found.runtime for found in parity.runtimes] == ["onnxruntime", "openvino"]
+
+
+def test_probabilities_sum_to_one_and_are_those_of_the_logits(model: Classifier, to: str, target: Path) -> None:
+    pictures = real_pictures(6, 28, 28)
+    found = []
+    for output in ("probabilities", "logits"):
+        export(model, target, to, output=output)
+        found.append(run(target)(pictures).double())
+    probabilities, logits = found
+    assert probabilities.sum(1).allclose(torch.ones(6).double(), rtol=0, atol=3e-7)  # float32, each rounded once
+    assert probabilities.allclose(logits.softmax(1), rtol=0, atol=1e-5)
+
+
+def test_any_number_of_pictures_is_taken_unless_it_is_fixed(model: Classifier, to: str, target: Path) -> None:
+    pictures = real_pictures(7, 28, 28)
+    export(model, target, to)
+    whole = run(target)(pictures)
+    for count in (1, 3):
+        assert run(target)(pictures[:count]).allclose(whole[:count], rtol=0, atol=1e-5)
+    export(model, target, to, batch=3)
+    fixed = run(target)
+    assert fixed(pictures[:3]).allclose(whole[:3], rtol=0, atol=1e-5)
+    with pytest.raises(Exception, match=r"(?i)dimension|shape|guard"):  # each runtime has its own
+        fixed(pictures[:2])
+
+
+def test_a_batch_larger_than_the_check_is_checked_too(model: Classifier, tmp_path: Path) -> None:
+    parity = export(model, tmp_path / "model.onnx", batch=40)
+    assert (parity.pictures, parity.pictures_a_call) == (32, 40)
+
+
+def describe(value: onnx.ValueInfoProto) -> tuple[str, list[int | str]]:
+    return value.name, [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
+
+
+@pytest.mark.parametrize(("batch", "many"), [(None, "N"), (2, 2)])
+def test_onnx_names_its_ends_and_is_valid(
+    model: Classifier, tmp_path: Path, batch: int | None, many: int | str
+) -> None:
+    export(model, tmp_path / "model.onnx", batch=batch)
+    written = onnx.load(tmp_path / "model.onnx")
+    check_model(written, full_check=True)
+    assert [describe(value) for value in (*written.graph.input, *written.graph.output)] == [
+        ("pictures", [many, 28, 28, 3]),
+        ("probabilities", [many, 3]),
+    ]
+
+
+def test_the_names_of_openvinos_ends_are_those_of_onnx(model: Classifier, tmp_path: Path) -> None:
+    export(model, tmp_path / "model.xml", "openvino", output="logits")
+    read = import_openvino().Core().read_model(tmp_path / "model.xml")
+    assert (read.input().any_name, read.output().any_name) == ("pictures", "logits")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.bin", "model.xml", "model.xml.parity.json"]
+
+
+ALONE = """
+import sys
+sys.modules["torchinception"] = None
+import numpy, torch
+module = torch.export.load(sys.argv[1]).module()
+numpy.save(sys.argv[3], module(torch.from_numpy(numpy.load(sys.argv[2]))).detach().numpy())
+"""
+
+
+def test_torch_loads_its_file_without_this_package(tmp_path: Path) -> None:
+    """Padding and response normalization, which this network has, are functions of ours, not to be called by name."""
+    network = "googlenet_slim"
+    side = small_size(network)[1]
+    look, pictures = Preprocess(size=side), crops(2, side, side)
+    net = settled(network, inputs(pictures, look))
+    model = Classifier(net, ModelSpec(network=network, classes=tuple("0123456789"), preprocess=look))
+    target = TARGETS["torch-export"]
+    target.write(content_of(model, target.rewrites, None, "logits"), tmp_path / "model.pt2")
+    np.save(tmp_path / "in.npy", pictures.numpy())
+    files = (tmp_path / name for name in ("model.pt2", "in.npy", "out.npy"))
+    subprocess.run([sys.executable, "-c", ALONE, *files], check=True, env=os.environ | dict(PYTHONPATH=""))
+    answer = torch.from_numpy(np.load(tmp_path / "out.npy"))
+    assert error(answer, answers(net, inputs(pictures, look))) <= TOLERANCE
+
+
+def test_no_file_tells_where_it_was_made(model: Classifier, to: str, target: Path) -> None:
+    export(model, target, to)
+    home = str(Path(exporting.__file__).parents[2]).encode()
+    for path in target.parent.iterdir():
+        assert home not in path.read_bytes()
+        assert str(target.parent).encode() not in path.read_bytes()
+
+
+SERVE = """
+import runpy, sys
+sys.modules["torch"] = sys.modules["torchinception"] = None
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def photograph(path: Path, width: int, height: int) -> Path:
+    Image.fromarray(crops(1, height, width)[0].numpy()).save(path)
+    return path
+
+
+@pytest.mark.parametrize("look", [dict(), dict(resize="stretch", interpolation="bicubic")])
+def test_a_script_without_torch_names_pictures_as_predict_does(look: dict[str, Any], tmp_path: Path) -> None:
+    names = tuple(f"class {i}" for i in range(10))
+    network = varied(tiny_classifier(*names)).network
+    model = Classifier(network, ModelSpec(network=network.name, classes=names, preprocess=Preprocess(size=28, **look)))
+    export(model, tmp_path / "model.onnx")
+    files = [photograph(tmp_path / f"{i}.png", *size) for i, size in enumerate([(120, 97), (64, 200), (75, 75)])]
+    command = [sys.executable, "-c", SERVE, plain_serving.__file__, tmp_path / "model.onnx", *files]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | dict(PYTHONPATH=""))
+    expected = [
+        "\t".join((str(path), *(f"{n} {p:.1%}" for n, p in zip(found.names, found.probabilities, strict=True))))
+        for path, found in zip(files, model.predict(files, 5), strict=True)
+    ]
+    assert done.stdout.splitlines() == expected
+
+
+@pytest.mark.parametrize("size", [28, 75, 299])
+@pytest.mark.parametrize("resize", ["shorter side", "stretch"])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_the_script_prepares_pictures_to_the_bit(size: int, resize: Any, interpolation: Any, tmp_path: Path) -> None:
+    look = Preprocess(size=size, resize=resize, interpolation=interpolation)
+    for width, height in ((500, 375), (333, 512), (31, 90)):
+        path = photograph(tmp_path / "picture.png", width, height)
+        with Image.open(path) as image:
+            right = look.cut(image).permute(1, 2, 0).numpy()
+        assert np.array_equal(plain_serving.prepare(path, look.model_dump()), right), (width, height)
+
+
+def test_a_file_that_does_not_answer_as_pytorch_does_leaves_the_old_one(
+    model: Classifier, to: str, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(model, target, to)
+    before = listing(target.parent)
+    other = varied(tiny_classifier(*CLASSES))
+    with torch.no_grad():
+        other.network.classifier.bias[0] += 0.01
+    monkeypatch.setattr(exporting, "content_of", lambda _, *others: content_of(other, *others))
+    with pytest.raises(InceptionError, match=rf"{target.name} was not written: .* does not answer as PyTorch does"):
+        export(model, target, to)
+    after = listing(target.parent)
+    assert after.keys() == before.keys()
+    assert all(after[name] == before[name] for name in before if name != ".")  # whose time has changed
+
+
+def test_a_full_disk_leaves_the_old_file(model: Classifier, to: str, target: Path) -> None:
+    export(model, target, to)
+    before = {path.name: path.read_bytes() for path in target.parent.iterdir()}
+    with full_disk(300_000), pytest.raises(SaveError, match=rf"cannot write .*{target.name}: .*; free space"):
+        export(model, target, to, batch=1)
+    assert {path.name: path.read_bytes() for path in target.parent.iterdir()} == before
+
+
+def test_an_export_that_is_stopped_leaves_the_old_file(model: Classifier, to: str, target: Path) -> None:
+    class Stop(Listener):
+        def progress(self, task: str, done: int, total: int, **figures: float) -> None:
+            if task == "Comparing":
+                raise KeyboardInterrupt
+
+    export(model, target, to)
+    before = {path.name: path.read_bytes() for path in target.parent.iterdir()}
+    with pytest.raises(KeyboardInterrupt):
+        export(model, target, to, batch=1, listener=Stop())
+    assert {path.name: path.read_bytes() for path in target.parent.iterdir()} == before
+
+
+def test_a_second_export_replaces_the_first(model: Classifier, to: str, target: Path) -> None:
+    export(model, target, to)
+    other = varied(tiny_classifier("x", "y"))
+    export(other, target, to)
+    assert json.loads(read_metadata(target)["classes"]) == ["x", "y"]
+    assert run(target)(real_pictures(1, 28, 28)).shape == (1, 2)
+    assert json.loads((target.parent / f"{target.name}.parity.json").read_text())["file_sha256"] == (
+        hashlib.sha256(target.read_bytes()).hexdigest()
+    )
+
+
+def test_a_model_is_exported_without_its_auxiliary_heads_and_stays_as_it_is(tmp_path: Path) -> None:
+    look = Preprocess(size=75)
+    spec = ModelSpec(network="googlenet", classes=CLASSES, aux=True, preprocess=look)
+    from torchinception.models import create
+
+    model = Classifier(create("googlenet", 3, aux=True), spec)
+    before = {name: tensor.clone() for name, tensor in model.network.state_dict().items()}
+    export(model, tmp_path / "model.onnx", batch=8)
+    assert all(tensor.equal(before[name]) for name, tensor in model.network.state_dict().items())
+    weights = onnx.load(tmp_path / "model.onnx").graph.initializer
+    assert not [weight.name for weight in weights if "aux" in weight.name]
+
+
+def test_another_best_class_is_only_let_pass_where_float64_hardly_tells_them_apart() -> None:
+    def fits(right: list[float], found: list[float]) -> tuple[bool, int]:
+        right_, found_ = torch.tensor([right]).double(), torch.tensor([found]).double()
+        result = _agreement("x", "1", found_, right_, right_, 0.1, 1.0)
+        return result.fits, result.unclear
+
+    assert fits([1.0, 0.0], [1.05, 0.0]) == (True, 0)
+    assert fits([1.0, 0.0], [1.2, 0.0]) == (False, 0)
+    assert fits([1.0, 0.95], [0.95, 1.0]) == (True, 1)
+    assert fits([1.0, 0.88], [0.92, 0.97]) == (False, 0)
+    assert fits([1.0, 0.0], [float("nan"), 0.0])[0] is False
+    assert fits([1.0], [1.0]) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (dict(to="tflite"), "no format named tflite; formats: onnx, openvino, torch-export"),
+        (dict(to="openvino"), r"files of openvino end in .xml: .*model.xml, not .*model.onnx"),
+        (dict(to="torch-export"), r"end in .pt2"),
+        (dict(output="classes"), "no output named classes; expected probabilities or logits"),
+        (dict(batch=0), "a batch of 0 pictures"),
+    ],
+)
+def test_what_cannot_be_is_refused(model: Classifier, tmp_path: Path, arguments: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        export(model, tmp_path / "model.onnx", **arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_named(model: Classifier, tmp_path: Path) -> None:
+    with pytest.raises(SaveError, match=r"there is no folder .*new; make it first"):
+        export(model, tmp_path / "new" / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("taken", ["model.xml", "model.bin", "model.xml.parity.json"])
+def test_a_folder_in_the_files_place_stays(model: Classifier, tmp_path: Path, taken: str) -> None:
+    (tmp_path / taken).mkdir()
+    with pytest.raises(SaveError, match=f"{taken}: it is a folder"):
+        export(model, tmp_path / "model.xml", "openvino")
+    assert [path.name for path in tmp_path.iterdir()] == [taken]
+
+
+@pytest.mark.parametrize(
+    ("to", "package", "extra"),
+    [("onnx", "onnx", "onnx"), ("onnx", "onnxruntime", "onnx"), ("openvino", "openvino", "openvino")],
+)
+def test_without_a_package_the_extra_is_named_and_nothing_written(
+    model: Classifier, tmp_path: Path, to: str, package: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UsageError, match=rf"pip install 'torchinception\[{extra}\]'"):
+        export(model, tmp_path / f"model{TARGETS[to].suffix}", to)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_onnx_needs_no_openvino(model: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    assert [found.runtime for found in export(model, tmp_path / "model.onnx").runtimes] == ["onnxruntime"]
