@@ -15,7 +15,7 @@ import plain_serving
 import pytest
 import torch
 from data_fixtures import full_disk, listing, tiny_classifier
-from engine_fixtures import answers, crops, error, inputs, settled, small_size
+from engine_fixtures import answers, error, inputs, settled, small_size
 from onnx.checker import check_model
 from PIL import Image
 from torch import Tensor
@@ -75,7 +75,7 @@ def varied(model: Classifier) -> Classifier:
 def check_formats(name: str, side: int, count: int, folder: Path) -> None:
     """Logits of each format beside float64's, on so many pictures, some at a time."""
     look = Preprocess(size=side, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-    pictures = crops(count, side, side)
+    pictures = real_pictures(count, side, side)
     net = settled(name, inputs(pictures[:8], look))
     parts = pictures.split([1, 3, *[4] * (count // 4 - 1)])
     right = torch.cat([answers(net, inputs(part, look)) for part in parts])
@@ -239,7 +239,7 @@ def test_torch_loads_its_file_without_this_package(tmp_path: Path) -> None:
     """Padding and response normalization, which this network has, are functions of ours, not to be called by name."""
     network = "googlenet_slim"
     side = small_size(network)[1]
-    look, pictures = Preprocess(size=side), crops(2, side, side)
+    look, pictures = Preprocess(size=side), real_pictures(2, side, side)
     net = settled(network, inputs(pictures, look))
     model = Classifier(net, ModelSpec(network=network, classes=tuple("0123456789"), preprocess=look))
     target = TARGETS["torch-export"]
@@ -268,7 +268,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def photograph(path: Path, width: int, height: int) -> Path:
-    Image.fromarray(crops(1, height, width)[0].numpy()).save(path)
+    Image.fromarray(real_pictures(1, height, width)[0].numpy()).save(path)
     return path
 
 

@@ -17,7 +17,7 @@ from torchinception.engines.openvino_engine import OpenVinoEngine
 from torchinception.engines.rewrite import REWRITES, Rewrite
 from torchinception.errors import InceptionError, SaveError, UsageError
 from torchinception.exports import onnx_file, openvino_file, torch_file
-from torchinception.exports.content import OUTPUTS, PROBABILITIES, Content, Loaded, content_of
+from torchinception.exports.content import OUTPUTS, PROBABILITIES, Content, Loaded, Quantized, content_of
 from torchinception.exports.parity import Parity, compare
 from torchinception.progress import Listener
 
@@ -55,6 +55,7 @@ def export(
     *,
     batch: int | None = None,
     output: str = PROBABILITIES,
+    quantized: Quantized | None = None,
     listener: Listener | None = None,
 ) -> Parity:
     """Write a model for another runtime, to be used there without this package.
@@ -70,36 +71,29 @@ def export(
         to: a key of `TARGETS`. A file for OpenVINO has another one, with the weights, beside it: x.xml and x.bin.
         batch: how many pictures a call takes; None: any number.
         output: "probabilities" or "logits".
+        quantized: the network in 8 bits, to be written instead; the file has to answer as that does.
         listener: hears how far the comparison is.
 
     Raises:
         UsageError: a format, output, suffix or batch that cannot be, a package that is not installed, or a network
             with layers of its own.
         SaveError: it could not be written.
-        InceptionError: the runtime's answers are not PyTorch's.
+        InceptionError: the runtime's answers are not PyTorch's, or not those of `quantized`.
     """
     path = Path(path)
     target = check(path, to, batch, output)
-    content = content_of(model, target.rewrites, batch, output)
+    content = content_of(model, target.rewrites, batch, output, quantized)
     try:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp") as folder:
             fresh = Path(folder) / path.name
             target.write(content, fresh)
-            parity = compare(model, target.load(fresh, torch.get_num_threads()), batch, output, listener)
+            loaded = target.load(fresh, torch.get_num_threads())
+            if quantized:
+                del loaded[1:]  # other runtimes round other values
+            parity = compare(model, content, loaded, listener)
             if not parity.fits:
                 raise InceptionError(_misfit(path, parity))
-            about = dict(
-                file=path.name,
-                file_sha256=hashlib.sha256(fresh.read_bytes()).hexdigest(),
-                to=to,
-                network=content.metadata["network"],
-                model_sha256=content.metadata["model_sha256"],
-                precision="fp32",
-                output=output,
-                batch=batch or "dynamic",
-                size_px=model.preprocess.size,
-                versions={package: version(package) for package in ("torchinception", "torch", *target.packages)},
-            )
+            about = _about(path, to, content, target) | dict(file_sha256=_sha256(fresh))
             fresh.with_name(parity_path(path).name).write_text(parity.to_json(**about), "utf-8")
             _put_in_place(Path(folder), [parity_path(path), *_parts(path, target)])
     except OSError as error:
@@ -109,6 +103,28 @@ def export(
             f"cannot write {path}: {error.strerror or error}; free space or choose another place"
         ) from error
     return parity
+
+
+def _about(path: Path, to: str, content: Content, target: Target) -> dict[str, object]:
+    """What the parity file says besides the comparison."""
+    judged = {} if content.quantized is None else dict(int8=content.quantized.report)
+    return dict(
+        file=path.name,
+        to=to,
+        network=content.metadata["network"],
+        model_sha256=content.metadata["model_sha256"],
+        precision="int8" if content.quantized else "fp32",
+        output=content.output,
+        batch=content.batch or "dynamic",
+        size_px=content.size[0],
+        versions={package: version(package) for package in ("torchinception", "torch", *target.packages)},
+        **judged,
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def parity_path(path: Path) -> Path:

@@ -23,13 +23,26 @@ def write(content: Content, path: Path) -> None:
 
 def to_onnx(content: Content) -> "onnx.ModelProto":
     """The model, from `pictures` to `logits` or `probabilities`."""
-    model = write_onnx(content.graph, content.size, batch=content.batch, uint8=True, metadata=content.metadata)
+    if content.quantized is None:
+        model = write_onnx(content.graph, content.size, batch=content.batch, uint8=True)
+    else:
+        model = import_onnx().load_from_string(content.quantized.model)
+        _fix_batch(model, content.batch)
     if content.output == PROBABILITIES:
-        add_softmax(model)
+        _add_softmax(model)
+    import_onnx().helper.set_model_props(model, dict(content.metadata))
     return model
 
 
-def add_softmax(model: "onnx.ModelProto") -> None:
+def _fix_batch(model: "onnx.ModelProto", batch: int | None) -> None:
+    """Say how many pictures a model takes that is for any number."""
+    if batch:
+        for end in (*model.graph.input, *model.graph.output):
+            end.type.tensor_type.shape.dim[0].dim_value = batch
+        del model.graph.value_info[:]  # which says otherwise of what is between
+
+
+def _add_softmax(model: "onnx.ModelProto") -> None:
     """Put out probabilities of the logits."""
     node = import_onnx().helper.make_node("Softmax", [LOGITS], [PROBABILITIES], name=PROBABILITIES, axis=1)
     model.graph.node.append(node)

@@ -3,28 +3,53 @@
 The texts stand in the model's `rt_info`, under `torchinception`.
 """
 
+import importlib
+import io
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from torchinception.engines.onnx_model import PICTURES
+from torchinception.engines.onnx_model import LOGITS, PICTURES
 from torchinception.engines.openvino_engine import import_openvino
-from torchinception.exports.content import Content, Loaded
+from torchinception.exports.content import PROBABILITIES, Content, Loaded
 from torchinception.exports.onnx_file import to_onnx
 
 SECTION = "torchinception"
 
 
 def write(content: Content, path: Path) -> None:
-    """Write both files, in float32, which is not OpenVINO's default."""
+    """Write both files; floats have 32 bits, which is not OpenVINO's default."""
     openvino = import_openvino()
-    model = openvino.Core().read_model(to_onnx(content).SerializeToString())
+    if content.quantized is None:
+        model = openvino.Core().read_model(to_onnx(content).SerializeToString())
+    else:
+        model = _finish(openvino, _unpack(openvino, content.quantized.model), content)
     for name, text in content.metadata.items():
         model.set_rt_info(text, [SECTION, name])
     try:
         openvino.save_model(model, path, compress_to_fp16=False)
     except RuntimeError as error:  # a full disk
         raise OSError(f"OpenVINO could not ({error})") from error
+
+
+def _unpack(openvino: Any, model: bytes) -> Any:
+    with zipfile.ZipFile(io.BytesIO(model)) as files:
+        return openvino.Core().read_model(files.read("model.xml"), files.read("model.bin"))
+
+
+def _finish(openvino: Any, model: Any, content: Content) -> Any:
+    """Logits of any number of pictures -> what the file is to put out, of as many as it is to take."""
+    if content.batch:
+        shape = model.input(PICTURES).get_partial_shape()
+        shape[0] = content.batch
+        model.reshape({PICTURES: shape})
+    if content.output == PROBABILITIES:
+        answers = importlib.import_module("openvino.opset13").softmax(model.output(LOGITS).get_node().input_value(0), 1)
+        answers.output(0).set_names({PROBABILITIES})
+        model = openvino.Model([answers], model.get_parameters(), "torchinception")
+    return model
 
 
 def load(path: Path, threads: int) -> list[Loaded]:

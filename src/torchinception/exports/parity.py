@@ -15,12 +15,12 @@ from torch import Tensor
 
 from torchinception.classifier import Classifier
 from torchinception.data.real_pictures import real_pictures
-from torchinception.engines.eager_engine import EagerEngine
-from torchinception.exports.content import PROBABILITIES, Loaded
+from torchinception.engines.checked import TOLERANCE
+from torchinception.engines.engine import build
+from torchinception.exports.content import PROBABILITIES, Content, Loaded
 from torchinception.progress import Listener
 
 PICTURES = 32
-TOLERANCE = 1e-4  # of the largest logit: float32 in another order makes it 1e-6 to 3e-5, bfloat16 1e-2
 SEVERAL = 5  # pictures of the one call which shows that a call may have any number
 LEAST = torch.finfo(torch.float32).tiny  # probabilities below it are 0 to some runtimes, and no difference
 
@@ -69,26 +69,29 @@ class Parity:
         return json.dumps(others | asdict(self) | dict(machine=machine()), indent=2, ensure_ascii=False) + "\n"
 
 
-def compare(
-    model: Classifier, loaded: Sequence[Loaded], batch: int | None, output: str, listener: Listener | None = None
-) -> Parity:
-    """Run the network and what was loaded by turns, a call (of `batch` pictures, or one) at a time."""
-    listener, look = listener or Listener(), model.preprocess
+def compare(model: Classifier, content: Content, loaded: Sequence[Loaded], listener: Listener | None = None) -> Parity:
+    """Run the network and what was loaded by turns, a call (of a batch of pictures, or of one) at a time.
+
+    What is right is PyTorch's answer in float64, or of a network in 8 bits that of the engine it was judged in.
+    """
+    listener, look, batch = listener or Listener(), model.preprocess, content.batch
     pictures = real_pictures(PICTURES, look.size, look.size)
-    eager, exact = (
-        EagerEngine(model.network, mean=look.mean, std=look.std, precision=precision) for precision in ("fp32", "fp64")
+    eager = build("eager", model.network, look)
+    task = "In 8 bits" if content.quantized else "PyTorch in float64"
+    exact = (
+        content.quantized.run if content.quantized else build("eager", model.network, look, precision="fp64").run_uint8
     )
     parts = []
     for done in range(PICTURES):
-        parts.append(exact.run_uint8(pictures[done : done + 1]))
-        listener.progress("PyTorch in float64", done + 1, PICTURES)
+        parts.append(exact(pictures[done : done + 1]).double())
+        listener.progress(task, done + 1, PICTURES)
     logits = torch.cat(parts)
     calls = _calls(batch)
     runs = {"pytorch": eager.run_uint8} | {one.runtime: one.run for one in loaded}
     answers, latencies = _run_by_turns(runs, pictures, calls, listener)
     right, eagers = logits[torch.cat(calls)], answers["pytorch"]
     found = {one.runtime: answers[one.runtime] for one in loaded}
-    if output == PROBABILITIES:
+    if content.output == PROBABILITIES:
         right, eagers = (values.log_softmax(1).clamp(min=math.log(LEAST)) for values in (right, eagers))
         found = {name: values.clamp(min=LEAST).log() for name, values in found.items()}
     scale = logits.abs().max().item()
