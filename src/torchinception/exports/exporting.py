@@ -32,6 +32,7 @@ class Target:
     rewrites: tuple[Rewrite, ...]
     beside: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()  # which write it, besides torch
+    int8: bool = True
 
 
 TARGETS: Mapping[str, Target] = {
@@ -44,7 +45,7 @@ TARGETS: Mapping[str, Target] = {
         beside=(".bin",),
         packages=("onnx", "openvino"),
     ),
-    "torch-export": Target(".pt2", torch_file.write, torch_file.load, REWRITES),
+    "torch-export": Target(".pt2", torch_file.write, torch_file.load, REWRITES, int8=False),
 }
 
 
@@ -81,7 +82,8 @@ def export(
         InceptionError: the runtime's answers are not PyTorch's, or not those of `quantized`.
     """
     path = Path(path)
-    target = check(path, to, batch, output)
+    precision = "int8" if quantized else "fp32"
+    target = check(path, to, batch, output, precision)
     content = content_of(model, target.rewrites, batch, output, quantized)
     try:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp") as folder:
@@ -92,7 +94,7 @@ def export(
                 del loaded[1:]  # other runtimes round other values
             parity = compare(model, content, loaded, listener)
             if not parity.fits:
-                raise InceptionError(_misfit(path, parity))
+                raise InceptionError(_misfit(path, parity, "the network in 8 bits" if quantized else "PyTorch"))
             about = _about(path, to, content, target) | dict(file_sha256=_sha256(fresh))
             fresh.with_name(parity_path(path).name).write_text(parity.to_json(**about), "utf-8")
             _put_in_place(Path(folder), [parity_path(path), *_parts(path, target)])
@@ -132,11 +134,11 @@ def parity_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.parity.json")
 
 
-def check(path: Path, to: str, batch: int | None, output: str) -> Target:
+def check(path: Path, to: str, batch: int | None, output: str, precision: str = "fp32") -> Target:
     """Refuse what cannot be before anything is loaded.
 
     Raises:
-        UsageError: a format, output, suffix or batch that cannot be.
+        UsageError: a format, output, suffix, batch or precision that cannot be.
         SaveError: no folder to write in, or a folder where the file should be.
     """
     if to not in TARGETS:
@@ -146,6 +148,10 @@ def check(path: Path, to: str, batch: int | None, output: str) -> Target:
         raise UsageError(f"files of {to} end in {target.suffix}: {path.with_suffix(target.suffix)}, not {path}")
     if output not in OUTPUTS:
         raise UsageError(f"no output named {output}; expected {' or '.join(OUTPUTS)}")
+    if precision not in ("fp32", "int8"):
+        raise UsageError(f"no precision {precision} for files; expected fp32 or int8")
+    if precision == "int8" and not target.int8:
+        raise UsageError(f"int8 is for {' and '.join(name for name in TARGETS if TARGETS[name].int8)}, not for {to}")
     if batch is not None and batch < 1:
         raise UsageError(f"a batch of {batch} pictures cannot be; leave it out for any number")
     if not path.parent.is_dir():
@@ -161,10 +167,10 @@ def _parts(path: Path, target: Target) -> list[Path]:
     return [*(path.with_suffix(suffix) for suffix in target.beside), path]
 
 
-def _misfit(path: Path, parity: Parity) -> str:
+def _misfit(path: Path, parity: Parity, right: str) -> str:
     bad = next(runtime for runtime in parity.runtimes if not runtime.fits)
     return (
-        f"{path} was not written: {bad.runtime} {bad.version} does not answer as PyTorch does. On {parity.pictures} "
+        f"{path} was not written: {bad.runtime} {bad.version} does not answer as {right} does. On {parity.pictures} "
         f"pictures logits differ by up to {bad.max_difference:.2g}, where {parity.tolerance * parity.scale:.2g} is "
         f"allowed, and top-1 agrees on {bad.top1_agreement:.1%}. Try another version of {bad.runtime}, and please "
         f"report this one"

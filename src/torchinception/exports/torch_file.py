@@ -9,20 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from torchinception.engines.module import to_module
-from torchinception.errors import UsageError
 from torchinception.exports.content import PROBABILITIES, Content, Loaded
 
 METADATA = "metadata.json"
 
 
 def write(content: Content, path: Path) -> None:
-    """Trace the graph, which takes a second, and write what was found.
-
-    Raises:
-        UsageError: it was quantized.
-    """
-    if content.quantized:
-        raise UsageError("int8 is for onnx and openvino, not for torch-export")
+    """Trace the graph, which takes a second, and write what was found."""
+    assert content.quantized is None
     module = _Whole(content).eval()
     example = torch.zeros(content.batch or 2, *content.size, 3, dtype=torch.uint8)  # one would be taken for a constant
     shapes = None if content.batch else ({0: torch.export.Dim("batch", min=1)},)
