@@ -76,16 +76,8 @@ def compare(model: Classifier, content: Content, loaded: Sequence[Loaded], liste
     """
     listener, look, batch = listener or Listener(), model.preprocess, content.batch
     pictures = real_pictures(PICTURES, look.size, look.size)
+    logits = _right_logits(model, content, pictures, listener)
     eager = build("eager", model.network, look)
-    task = "In 8 bits" if content.quantized else "PyTorch in float64"
-    exact = (
-        content.quantized.run if content.quantized else build("eager", model.network, look, precision="fp64").run_uint8
-    )
-    parts = []
-    for done in range(PICTURES):
-        parts.append(exact(pictures[done : done + 1]).double())
-        listener.progress(task, done + 1, PICTURES)
-    logits = torch.cat(parts)
     calls = _calls(batch)
     runs = {"pytorch": eager.run_uint8} | {one.runtime: one.run for one in loaded}
     answers, latencies = _run_by_turns(runs, pictures, calls, listener)
@@ -104,6 +96,20 @@ def compare(model: Classifier, content: Content, loaded: Sequence[Loaded], liste
     ]
     *runtimes, pytorch = agreements
     return Parity(PICTURES, batch or 1, torch.get_num_threads(), scale, TOLERANCE, tuple(runtimes), pytorch)
+
+
+def _right_logits(model: Classifier, content: Content, pictures: Tensor, listener: Listener) -> Tensor:
+    """Float64 (N, classes)."""
+    if content.quantized:
+        run, together, task = content.quantized.run, content.batch or 1, "The network in 8 bits"
+    else:
+        run = build("eager", model.network, model.preprocess, precision="fp64").run_uint8
+        together, task = 1, "PyTorch in float64"  # more would take more memory, and no less time
+    parts = []
+    for start in range(0, len(pictures), together):
+        parts.append(run(pictures[start : start + together]).double())
+        listener.progress(task, min(start + together, len(pictures)), len(pictures))
+    return torch.cat(parts)
 
 
 def _calls(batch: int | None) -> list[Tensor]:
