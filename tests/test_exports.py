@@ -1,41 +1,32 @@
 """An exported file answers as PyTorch does, says what it is, and stands there only then."""
 
-import copy
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
-import plain_serving
 import pytest
 import torch
 from data_fixtures import full_disk, listing, tiny_classifier
 from engine_fixtures import answers, error, inputs, settled, small_size
+from export_fixtures import CLASSES, NAMES, describe, read_metadata, run, small_model, varied
 from onnx.checker import check_model
 from peer_weights import randomize
-from PIL import Image
-from torch import Tensor
 
 from torchinception.classifier import Classifier
 from torchinception.data.real_pictures import real_pictures
 from torchinception.data.transforms import Preprocess
 from torchinception.engines.eager_engine import EagerEngine
-from torchinception.engines.onnx_engine import OnnxEngine, import_onnxruntime
-from torchinception.engines.onnx_model import write_onnx
 from torchinception.engines.openvino_engine import import_openvino
-from torchinception.engines.rewrite import fold_scaling, scale_input
-from torchinception.errors import InceptionError, SaveError, UsageError
+from torchinception.errors import InceptionError, SaveError
 from torchinception.exports import exporting
-from torchinception.exports.content import Quantized, content_of
+from torchinception.exports.content import content_of
 from torchinception.exports.exporting import TARGETS, export
-from torchinception.exports.parity import _agreement
 from torchinception.layers import SAME, conv, lrn
 from torchinception.models import NETWORKS, Inception, create
 from torchinception.progress import Listener
@@ -44,8 +35,6 @@ from torchinception.weights.bundle import ModelSpec
 QUICK = ("xception",)
 OWN_SIZE = ("small_inception",)
 TOLERANCE = 1e-4  # of the largest logit; 7e-5 was seen at small sizes
-CLASSES = ("bag", "Turnschuh – 鞋", "\"a\" <b> & 'c'\n")
-NAMES = ("bag", "shoe", "shoe")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -68,7 +57,7 @@ def target(to: str, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def model() -> Classifier:
-    return varied(tiny_classifier(*CLASSES, names=NAMES))
+    return small_model()
 
 
 @pytest.fixture(scope="module")
@@ -87,13 +76,6 @@ def written(exported: Path, target: Path) -> Path:
         if path.name.startswith(target.name) or (path.suffix == ".bin" and target.suffix == ".xml"):
             shutil.copy(path, target.parent)
     return target
-
-
-def varied(model: Classifier) -> Classifier:
-    """With logits that differ from picture to picture, as trained ones do."""
-    with torch.no_grad():
-        model.network.classifier.weight *= 40
-    return model
 
 
 def check_formats(name: str, side: int, count: int, folder: Path) -> None:
@@ -119,32 +101,6 @@ def test_every_format_of_a_network_answers_as_in_float64(small: str, tmp_path: P
 
 def test_a_network_at_its_own_size_answers_as_in_float64_on_32_pictures(own_size: str, tmp_path: Path) -> None:
     check_formats(own_size, NETWORKS[own_size].size, 32, tmp_path)
-
-
-def run(path: Path) -> Callable[[Tensor], Tensor]:
-    """An exported file as its users load it, without this package."""
-    if path.suffix == ".onnx":
-        session = import_onnxruntime().InferenceSession(path, providers=["CPUExecutionProvider"])
-        return lambda pictures: torch.from_numpy(session.run(None, {"pictures": pictures.numpy()})[0])
-    if path.suffix == ".xml":
-        compiled = import_openvino().Core().compile_model(path, "CPU", dict(INFERENCE_PRECISION_HINT="f32"))
-        return lambda pictures: torch.from_numpy(compiled({"pictures": pictures.numpy()})[0])
-    module = torch.export.load(path).module()
-    return torch.no_grad()(module)
-
-
-def read_metadata(path: Path) -> dict[str, str]:
-    if path.suffix == ".onnx":
-        return dict(import_onnxruntime().InferenceSession(path).get_modelmeta().custom_metadata_map)
-    if path.suffix == ".xml":
-        read = import_openvino().Core().read_model(path)
-        return {
-            name: read.get_rt_info(["torchinception", name]).astype(str)
-            for name in read.get_rt_info("torchinception").value
-        }
-    texts = {"metadata.json": ""}
-    torch.export.load(path, extra_files=texts)
-    return dict(json.loads(texts["metadata.json"]))
 
 
 def test_a_file_says_what_it_is(model: Classifier, written: Path, tmp_path: Path) -> None:
@@ -221,10 +177,6 @@ def test_a_batch_larger_than_the_check_is_checked_too(model: Classifier, tmp_pat
     assert (parity.pictures, parity.pictures_a_call) == (32, 40)
 
 
-def describe(value: onnx.ValueInfoProto) -> tuple[str, list[int | str]]:
-    return value.name, [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
-
-
 @pytest.mark.parametrize(("batch", "many"), [(None, "N"), (2, 2)])
 def test_onnx_names_its_ends_and_is_valid(
     model: Classifier, tmp_path: Path, batch: int | None, many: int | str
@@ -272,47 +224,6 @@ def test_no_file_tells_where_it_was_made(exported: Path) -> None:
     for path in exported.iterdir():
         for place in (exported, Path(exporting.__file__).parents[2]):
             assert str(place).encode() not in path.read_bytes(), path.name
-
-
-SERVE = """
-import runpy, sys
-sys.modules["torch"] = sys.modules["torchinception"] = None
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
-
-
-def photograph(path: Path, width: int, height: int) -> Path:
-    Image.fromarray(real_pictures(1, height, width)[0].numpy()).save(path)
-    return path
-
-
-@pytest.mark.parametrize("look", [dict(), dict(resize="stretch", interpolation="bicubic")])
-def test_a_script_without_torch_names_pictures_as_predict_does(look: dict[str, Any], tmp_path: Path) -> None:
-    names = tuple(f"class {i}" for i in range(10))
-    network = varied(tiny_classifier(*names)).network
-    model = Classifier(network, ModelSpec(network=network.name, classes=names, preprocess=Preprocess(size=28, **look)))
-    export(model, tmp_path / "model.onnx")
-    files = [photograph(tmp_path / f"{i}.png", *size) for i, size in enumerate([(120, 97), (64, 200), (75, 75)])]
-    command = [sys.executable, "-c", SERVE, plain_serving.__file__, tmp_path / "model.onnx", *files]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | dict(PYTHONPATH=""))
-    expected = [
-        "\t".join((str(path), *(f"{n} {p:.1%}" for n, p in zip(found.names, found.probabilities, strict=True))))
-        for path, found in zip(files, model.predict(files, 5), strict=True)
-    ]
-    assert done.stdout.splitlines() == expected
-
-
-@pytest.mark.parametrize("size", [28, 75, 299])
-@pytest.mark.parametrize("resize", ["shorter side", "stretch"])
-@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
-def test_the_script_prepares_pictures_to_the_bit(size: int, resize: Any, interpolation: Any, tmp_path: Path) -> None:
-    look = Preprocess(size=size, resize=resize, interpolation=interpolation)
-    for width, height in ((500, 375), (333, 512), (31, 90)):
-        path = photograph(tmp_path / "picture.png", width, height)
-        with Image.open(path) as image:
-            right = look.cut(image).permute(1, 2, 0).numpy()
-        assert np.array_equal(plain_serving.prepare(path, look.model_dump()), right), (width, height)
 
 
 def test_a_file_that_does_not_answer_as_pytorch_does_leaves_the_old_one(
@@ -367,109 +278,3 @@ def test_auxiliary_heads_stay_behind_and_the_model_as_it_is(tmp_path: Path) -> N
         target.write(content_of(model, target.rewrites, None, "logits"), path)
         assert b"aux" not in path.read_bytes(), to
     assert all(tensor.equal(before[name]) for name, tensor in model.network.state_dict().items())
-
-
-def test_a_network_of_other_pictures_than_rgb_is_refused(tmp_path: Path) -> None:
-    spec = ModelSpec(network="tiny_inception", classes=CLASSES, channels=1, preprocess=Preprocess(size=28))
-    with pytest.raises(UsageError, match="takes RGB pictures, this network 1 channels"):
-        export(Classifier(create("tiny_inception", 3, channels=1), spec), tmp_path / "model.onnx")
-
-
-def quantized(model: Classifier, shift: float = 0) -> Quantized:
-    """In place of a network in 8 bits: one whose answers differ from the model's by much more than rounding."""
-    other = copy.deepcopy(model.network)
-    with torch.no_grad():
-        other.classifier.weight.mul_(4).round_().div_(4)
-    engine = OnnxEngine(other)
-    content = write_onnx(fold_scaling(scale_input(engine.graph, (0.5,) * 3, (0.5,) * 3)), (28, 28), uint8=True)
-    return Quantized(content.SerializeToString(), lambda x: engine.run_uint8(x) + shift, dict(accepted=True))
-
-
-@pytest.mark.parametrize("batch", [None, 2])
-def test_a_quantized_network_is_compared_with_the_engine_it_was_judged_in(
-    model: Classifier, tmp_path: Path, batch: int | None
-) -> None:
-    parity = export(model, tmp_path / "model.onnx", batch=batch, output="logits", quantized=quantized(model))
-    assert parity.runtimes[0].max_difference <= 1e-6 * parity.scale < parity.pytorch.max_difference / 100
-    told = json.loads((tmp_path / "model.onnx.parity.json").read_text())
-    assert (told["precision"], told["int8"]) == ("int8", dict(accepted=True))
-    pictures = real_pictures(2, 28, 28)
-    assert error(run(tmp_path / "model.onnx")(pictures), quantized(model).run(pictures).double()) <= 1e-6
-    assert {"classes", "model_sha256"} <= read_metadata(tmp_path / "model.onnx").keys()
-    written = onnx.load(tmp_path / "model.onnx")
-    assert describe(written.graph.input[0]) == ("pictures", [batch or "N", 28, 28, 3])
-
-
-def test_a_quantized_network_that_answers_otherwise_than_it_was_judged_is_refused(
-    model: Classifier, tmp_path: Path
-) -> None:
-    with pytest.raises(InceptionError, match="does not answer as the network in 8 bits does"):
-        export(model, tmp_path / "model.onnx", output="logits", quantized=quantized(model, shift=0.1))
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_int8_is_not_for_torch(model: Classifier, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="int8 is for onnx and openvino, not for torch-export"):
-        export(model, tmp_path / "model.pt2", "torch-export", quantized=quantized(model))
-
-
-def test_another_best_class_is_only_let_pass_where_float64_hardly_tells_them_apart() -> None:
-    def fits(right: list[float], found: list[float]) -> tuple[bool, int]:
-        right_, found_ = torch.tensor([right]).double(), torch.tensor([found]).double()
-        result = _agreement("x", "1", found_, right_, right_, 0.1, 1.0)
-        return result.fits, result.unclear
-
-    assert fits([1.0, 0.0], [1.05, 0.0]) == (True, 0)
-    assert fits([1.0, 0.0], [1.2, 0.0]) == (False, 0)
-    assert fits([1.0, 0.95], [0.95, 1.0]) == (True, 1)
-    assert fits([1.0, 0.88], [0.92, 0.97]) == (False, 0)
-    assert fits([1.0, 0.0], [float("nan"), 0.0])[0] is False
-    assert fits([1.0], [1.0]) == (True, 0)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (dict(to="tflite"), "no format named tflite; formats: onnx, openvino, torch-export"),
-        (dict(to="openvino"), r"files of openvino end in .xml: .*model.xml, not .*model.onnx"),
-        (dict(to="torch-export"), r"end in .pt2"),
-        (dict(output="classes"), "no output named classes; expected probabilities or logits"),
-        (dict(batch=0), "a batch of 0 pictures"),
-    ],
-)
-def test_what_cannot_be_is_refused(model: Classifier, tmp_path: Path, arguments: dict[str, Any], told: str) -> None:
-    with pytest.raises(UsageError, match=told):
-        export(model, tmp_path / "model.onnx", **arguments)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_that_is_not_there_is_named(model: Classifier, tmp_path: Path) -> None:
-    with pytest.raises(SaveError, match=r"there is no folder .*new; make it first"):
-        export(model, tmp_path / "new" / "model.onnx")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("taken", ["model.xml", "model.bin", "model.xml.parity.json"])
-def test_a_folder_in_the_files_place_stays(model: Classifier, tmp_path: Path, taken: str) -> None:
-    (tmp_path / taken).mkdir()
-    with pytest.raises(SaveError, match=f"{taken}: it is a folder"):
-        export(model, tmp_path / "model.xml", "openvino")
-    assert [path.name for path in tmp_path.iterdir()] == [taken]
-
-
-@pytest.mark.parametrize(
-    ("to", "package", "extra"),
-    [("onnx", "onnx", "onnx"), ("onnx", "onnxruntime", "onnx"), ("openvino", "openvino", "openvino")],
-)
-def test_without_a_package_the_extra_is_named_and_nothing_written(
-    model: Classifier, tmp_path: Path, to: str, package: str, extra: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(UsageError, match=rf"pip install 'torchinception\[{extra}\]'"):
-        export(model, tmp_path / f"model{TARGETS[to].suffix}", to)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_onnx_needs_no_openvino(model: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "openvino", None)
-    assert [found.runtime for found in export(model, tmp_path / "model.onnx").runtimes] == ["onnxruntime"]
