@@ -1,0 +1,1 @@
+"""Networks as files for other runtimes, each loaded there and compared with PyTorch before it is kept."""

@@ -1,0 +1,96 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import CLASSES, Result
+from data_fixtures import listing
+from PIL import Image
+
+from torchinception.engines.onnx_engine import import_onnxruntime
+
+Inception = Callable[..., Result]
+
+
+@pytest.mark.parametrize(
+    ("to", "files"),
+    [
+        ("onnx", ["model.onnx", "model.onnx.parity.json"]),
+        ("openvino", ["model.bin", "model.xml", "model.xml.parity.json"]),
+        ("torch-export", ["model.pt2", "model.pt2.parity.json"]),
+    ],
+)
+def test_export_writes_a_file_and_says_how_near_it_comes(
+    inception: Inception, finished: Path, tmp_path: Path, to: str, files: list[str]
+) -> None:
+    name = next(file for file in files if file.endswith(("onnx", "xml", "pt2")))
+    result = inception("export", finished, "--to", to, "--out", name, cwd=tmp_path)
+    assert (result.code, sorted(path.name for path in tmp_path.iterdir())) == (0, files), result.err
+    told = json.loads((tmp_path / f"{name}.parity.json").read_text())
+    first, *runtimes, last = result.out.splitlines()
+    assert first.startswith(f"{name}: tiny_inception, ")
+    assert first.endswith("MB; uint8 (N, 28, 28, 3) -> probabilities (N, 3)")
+    assert len(runtimes) == len(told["runtimes"])
+    for line, found in zip(runtimes, told["runtimes"], strict=True):
+        assert f" {found['version']}: top-1 as PyTorch's on 32 of 32 pictures, logits " in line
+        assert f"; {found['latency_ms']:.1f} ms a call, PyTorch {told['pytorch']['latency_ms']:.1f}" in line
+    assert last.endswith(f"{name}.parity.json")
+
+
+def test_an_exported_file_names_a_picture_as_predict_does(
+    inception: Inception, finished: Path, split: Path, tmp_path: Path
+) -> None:
+    picture = split / "val/bag/000.png"
+    named = json.loads(inception("predict", finished, picture, "--json").out)["predictions"]
+    inception("export", finished, "--out", tmp_path / "model.onnx")
+    session = import_onnxruntime().InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    metadata = session.get_modelmeta().custom_metadata_map
+    look = json.loads(metadata["preprocess"])
+    with Image.open(picture) as image:
+        side = round(look["size"] / look["crop"])
+        left = round((side - look["size"]) / 2)
+        large = image.convert("RGB").resize((side, side), Image.Resampling[look["interpolation"].upper()])
+    pixels = np.asarray(large)[left : left + look["size"], left : left + look["size"]]
+    (probabilities,) = session.run(["probabilities"], {"pictures": pixels[None]})
+    found = dict(zip(json.loads(metadata["classes"]), probabilities[0].tolist(), strict=True))
+    assert sorted(found) == list(CLASSES)
+    assert found == pytest.approx({best["class"]: best["probability"] for best in named}, abs=1e-5)
+
+
+def test_a_fixed_batch_and_logits_are_said(inception: Inception, finished: Path, tmp_path: Path) -> None:
+    result = inception("export", finished, "--out", "m.onnx", "--batch", 4, "--output", "logits", cwd=tmp_path)
+    assert "uint8 (4, 28, 28, 3) -> logits (4, 3)" in result.out
+    told = json.loads((tmp_path / "m.onnx.parity.json").read_text())
+    assert (told["batch"], told["output"], told["pictures_a_call"]) == (4, "logits", 4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["--out", "model.pt"], 2, "files of onnx end in .onnx: model.onnx, not model.pt"),
+        (["--out", "model.onnx", "--to", "tflite"], 2, "formats: onnx, openvino, torch-export"),
+        (["--out", "model.onnx", "--output", "classes"], 2, "expected probabilities or logits"),
+        (["--out", "model.onnx", "--batch", "many"], 2, "many is neither dynamic nor a number from 1 on"),
+        (["--out", "model.onnx", "--batch", "0"], 2, "0 is neither dynamic nor a number from 1 on"),
+        (["--out", "new/model.onnx"], 74, "there is no folder new; make it first"),
+        ([], 2, "--out"),
+    ],
+)
+def test_what_cannot_be_is_said_before_the_model_is_loaded(
+    inception: Inception, tmp_path: Path, arguments: list[str], code: int, told: str
+) -> None:
+    result = inception("export", "no-such-model", *arguments, cwd=tmp_path)
+    assert (result.code, result.out, told in " ".join(result.err.split())) == (code, "", True), result.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_is_not_there_exits_with_66(inception: Inception, tmp_path: Path) -> None:
+    result = inception("export", "no-such-model", "--out", "model.onnx", cwd=tmp_path)
+    assert (result.code, "no model file at no-such-model" in result.err) == (66, True)
+
+
+def test_an_export_changes_nothing_else(inception: Inception, finished: Path, tmp_path: Path) -> None:
+    before = listing(finished)
+    inception("export", finished, "--out", tmp_path / "model.onnx")
+    assert listing(finished) == before
