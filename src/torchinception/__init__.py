@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torchinception.classifier import Classifier, Prediction, engine, load
     from torchinception.errors import InceptionError
     from torchinception.evaluation import Evaluation, evaluate
+    from torchinception.exports.exporting import export
     from torchinception.models import NETWORKS, Inception, create
     from torchinception.summary import Summary, summarize
     from torchinception.training.run import train
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _HOMES = {  # imported at first use: what only predicts need not wait for what trains
     "classifier": ("Classifier", "Prediction", "engine", "load"),
     "errors": ("InceptionError",),
+    "exports.exporting": ("export",),
     "evaluation": ("Evaluation", "evaluate"),
     "models": ("NETWORKS", "Inception", "create"),
     "summary": ("Summary", "summarize"),
@@ -35,6 +37,7 @@ __all__ = [
     "create",
     "engine",
     "evaluate",
+    "export",
     "load",
     "summarize",
     "train",

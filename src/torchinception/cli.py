@@ -17,6 +17,7 @@ import typer
 from torchinception.cli_bench import bench
 from torchinception.cli_data import data_app
 from torchinception.cli_evaluate import evaluate
+from torchinception.cli_export import export
 from torchinception.cli_predict import Device, predict
 from torchinception.cli_recipes import recipes_app
 from torchinception.cli_train import train
@@ -180,6 +181,12 @@ app.command(
     epilog="Examples: inception convert inception_v3.pth model.safetensors   ·   inception convert runs/x out.pth "
     "--to torchvision"
 )(convert)
+
+
+app.command(
+    epilog="Examples: inception export runs/flowers --out flowers.onnx   ·   inception export inception_v3.tf_in1k "
+    "--to openvino --out v3.xml"
+)(export)
 
 
 app.command(epilog="Example: inception evaluate runs/flowers flowers/val")(evaluate)
