@@ -58,7 +58,7 @@ def predict(
     with Screen() as screen:
         ranks = find_ranks()
         listener = screen if ranks.rank == 0 else Listener()
-        inputs = find_inputs(paths, sys.stdin.buffer, listener, output.path if output else None)
+        inputs = find_inputs(paths, sys.stdin and sys.stdin.buffer, listener, output.path if output else None)
         loaded = load(model, resolve_device(ranks.device(device)), listener=listener)
         size = number or choose_batch(loaded.preprocess.size, loaded.device, inputs.count)
         plan = Plan(size, top, stage, fast_decode, output, resume)

@@ -78,7 +78,7 @@ def line_of(picture: Picture) -> bytes:
 
 
 def find_inputs(
-    patterns: Sequence[str], stdin: BinaryIO, listener: Listener | None = None, without: Path | None = None
+    patterns: Sequence[str], stdin: BinaryIO | None, listener: Listener | None = None, without: Path | None = None
 ) -> Inputs:
     """As `find_names` finds them; or with the only pattern `-` the paths in `stdin`, see `read_paths`.
 
@@ -88,6 +88,8 @@ def find_inputs(
     if LIST in patterns:
         if len(patterns) > 1:
             raise UsageError("- is a list of paths from stdin; name nothing beside it")
+        if stdin is None:
+            raise UsageError("- is a list of paths from stdin, which is closed; pipe one in")
         return Inputs(lambda: read_paths(stdin), None)
     names = find_names(patterns, listener, without)
     count = sum(1 if isinstance(name, str) and not _is_shard(Path(name)) else _size(name) for name in names)

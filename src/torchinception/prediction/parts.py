@@ -20,7 +20,8 @@ from torchinception.errors import SaveError, UsageError
 from torchinception.files import write_atomically
 from torchinception.prediction.inputs import Picture, line_of
 
-STATE_SECONDS = 1.0  # the most work, about, that a killed run does again
+STATE_SECONDS = 1.0  # the most, about, that a killed run computes again
+STATE_SHARE = 0.05  # of the time, at most, is for writing states
 VERSION = 1
 
 
@@ -133,7 +134,7 @@ class Part:
             self.state = self.state._replace(
                 done=done, bad=self.state.bad + bad, inputs=self._digest.hexdigest(), sizes=sizes
             )
-            if time.monotonic() - self._written >= STATE_SECONDS:
+            if time.monotonic() >= self._due:
                 self._write_state()
 
     def finish(self) -> None:
@@ -147,10 +148,12 @@ class Part:
             self._write_state()
 
     def _write_state(self) -> None:
+        began = time.monotonic()
         for file in self._files.values():
             os.fsync(file.fileno())
         write_atomically(self.folder / "state.json", json.dumps(self.state._asdict()))
-        self._written = time.monotonic()
+        ended = time.monotonic()
+        self._due = ended + min(STATE_SECONDS, (ended - began) / STATE_SHARE)
 
     def close(self) -> None:
         """Let another process have it; nothing is kept of a run that found nothing."""
