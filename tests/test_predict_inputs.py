@@ -76,7 +76,18 @@ def test_a_list_stands_alone_and_needs_an_open_stdin() -> None:
 
 def test_a_list_from_stdin_is_predicted_in_its_order(finished: Path, photos: Path) -> None:
     names = ["sneaker/000.png", "none.png", "bag/001.png"]
-    command = (sys.executable, "-m", "torchinception", "predict", str(finished), "-", "--csv", "named.csv", "--top", "1")
+    command = (
+        sys.executable,
+        "-m",
+        "torchinception",
+        "predict",
+        str(finished),
+        "-",
+        "--csv",
+        "named.csv",
+        "--top",
+        "1",
+    )
     done = subprocess.run(command, input="\0".join(names), cwd=photos, capture_output=True, text=True)
     assert (done.returncode, "1 of 3 pictures could not be read" in done.stderr) == (65, True), done.stderr
     assert [line.split(",")[0] for line in (photos / "named.csv").read_text().splitlines()] == ["path", *names]
