@@ -57,10 +57,12 @@ def predict(
     number = _number(batch)
     with Screen() as screen:
         ranks = find_ranks()
+        stdin = sys.stdin.buffer if sys.stdin else None  # None: closed by the shell
         listener = screen if ranks.rank == 0 else Listener()
-        inputs = find_inputs(paths, sys.stdin and sys.stdin.buffer, listener, output.path if output else None)
+        inputs = find_inputs(paths, stdin, listener, output.path if output else None)
         loaded = load(model, resolve_device(ranks.device(device)), listener=listener)
-        size = number or choose_batch(loaded.preprocess.size, loaded.device, inputs.count)
+        share = None if inputs.count is None else -(-inputs.count // ranks.world)
+        size = number or choose_batch(loaded.preprocess.size, loaded.device, share)
         plan = Plan(size, top, stage, fast_decode, output, resume)
         run = Run(loaded, inputs, plan, ranks=ranks, listener=listener)
         printer = None if output and not as_json else _Json() if as_json else _Table()

@@ -157,7 +157,7 @@ class Part:
 
     def close(self) -> None:
         """Let another process have it; nothing is kept of a run that found nothing."""
-        with contextlib.suppress(OSError):  # the disk is full, and that was said
+        with contextlib.suppress(OSError, ValueError):  # a full disk, which was said; files that Python closed before
             if not self.state.finished:
                 self._write_state()
         with contextlib.suppress(OSError):

@@ -85,7 +85,7 @@ class Run:
         text = json.dumps(kept) + tensors_sha256(self._model.network.state_dict())
         kind = f"{output.kind} of {self._stage or 'predictions'}"
         top = 0 if output.features else self._plan.top
-        share = self._share and [self._share.start, self._share.stop]
+        share = None if self._share is None else [self._share.start, self._share.stop]
         model = hashlib.sha256(text.encode()).hexdigest()
         return dict(model=model, output=kind, top=top, fast_decode=self._plan.fast, share=share)
 
