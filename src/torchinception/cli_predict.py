@@ -134,14 +134,14 @@ class _Table:
     """Columns that begin where they began before, but move to the right for a longer path."""
 
     def __init__(self) -> None:
-        self.width = 0
+        self.width, self.headed = len("picture"), False
 
     def print(self, rows: Iterable["Row"]) -> None:
         from rich.table import Table
 
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=not self.width)
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=not self.headed)
         texts = [(r.show(), r.error or "  ".join(f"{name} {p:.1%}" for _, name, p in r.best)) for r in rows]
-        self.width = max([self.width, *(len(path) for path, _ in texts)])
+        self.headed, self.width = True, max([self.width, *(len(path) for path, _ in texts)])
         table.add_column("picture", overflow="fold", min_width=min(self.width, out.width // 2))
         table.add_column("named", overflow="fold")
         for text in texts:
