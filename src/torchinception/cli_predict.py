@@ -47,7 +47,11 @@ def predict(
     device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
-    """Name pictures, or extract features. A bad one gets a row with its error, and exit code 65 at the end."""
+    """Name pictures. A bad one gets a row with its error, and exit code 65 at the end.
+
+    Rows come in the order of the pictures, and files can be gone on with (--resume). torchrun shares the work among
+    processes.
+    """
     from torchinception.classifier import load
     from torchinception.devices import resolve_device
     from torchinception.prediction import Plan, Run, choose_batch, find_inputs, find_ranks
