@@ -15,7 +15,7 @@ from store_fixtures import Notes
 from torchinception.classifier import Classifier
 from torchinception.data.remote import RemotePath
 from torchinception.errors import MissingInputError, UsageError
-from torchinception.prediction import find_inputs, find_pictures, predict_files
+from torchinception.prediction import Output, Plan, Run, find_inputs, find_pictures, predict_files
 from torchinception.prediction.inputs import Picture, expand, read_paths
 
 
@@ -72,6 +72,15 @@ def test_a_list_stands_alone_and_needs_an_open_stdin() -> None:
         find_inputs(["-", "a.png"], io.BytesIO())
     with pytest.raises(UsageError, match="closed"):
         find_inputs(["-"], None)
+
+
+@pytest.mark.parametrize("name", ["named.csv", ""], ids=["csv", "printed"])
+def test_an_empty_list_is_a_missing_input_and_replaces_nothing(model: Classifier, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "named.csv"
+    path.write_text("an earlier run's")
+    with Path(os.devnull).open("rb") as empty, pytest.raises(MissingInputError, match="no paths came in through -"):
+        list(Run(model, find_inputs(["-"], empty), Plan(8, output=Output(path, "csv") if name else None)))
+    assert [found.read_text() for found in tmp_path.iterdir()] == ["an earlier run's"]
 
 
 def test_a_list_from_stdin_is_predicted_in_its_order(finished: Path, photos: Path) -> None:

@@ -49,8 +49,7 @@ def predict(
 ) -> None:
     """Name pictures. A bad one gets a row with its error, and exit code 65 at the end.
 
-    Rows come in the order of the pictures, and files can be gone on with (--resume). torchrun shares the work among
-    processes.
+    Rows keep the pictures' order, --resume goes on with a file, and torchrun shares the work.
     """
     from torchinception.classifier import load
     from torchinception.devices import resolve_device

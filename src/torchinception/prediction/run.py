@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from torchinception.classifier import Classifier
-from torchinception.errors import LostProcessError, UsageError
+from torchinception.errors import LostProcessError, MissingInputError, UsageError
 from torchinception.prediction.features import find_stage
 from torchinception.prediction.inputs import Inputs, Picture
 from torchinception.prediction.outputs import Output
@@ -41,6 +41,8 @@ class Run:
         UsageError: no such stage; several processes without an output, or with a list whose end is not known; or what
             an earlier run left is not to be gone on with, see `Part`.
         SaveError: the output cannot be written.
+        MissingInputError: while it goes through them: the list from stdin was empty.
+        LostProcessError: likewise: another process died.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Run:
         if self._part is None:
             for found in self._batches(self._inputs):
                 yield self._count(found)
+            self._refuse_nothing()
             return
         try:
             yield from self._record(self._part)
@@ -110,6 +113,7 @@ class Run:
             part.append((Picture(row.path, row.member) for row in found.rows), bad, output.encode(found))
             ranks.tell(str(part.state.done).encode())
             yield self._count(found)
+        self._refuse_nothing()
         part.finish()
         ranks.tell(FINISHED)
         if ranks.rank == 0:
@@ -134,6 +138,11 @@ class Run:
                 raise UsageError(f"{folder} is of other pictures than process 0 finds; let all of them see the same")
             self.done += state.done
             self.bad += state.bad
+
+    def _refuse_nothing(self) -> None:
+        """A list that is empty, because what should have made it failed, must not replace a table."""
+        if not self.done and self._inputs.count is None:
+            raise MissingInputError("no paths came in through -; expected one a line, or with a zero behind each")
 
     def _batches(self, pictures: Iterable[Picture]) -> Iterator[Found]:
         plan, model = self._plan, self._model
