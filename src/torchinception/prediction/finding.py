@@ -18,7 +18,7 @@ from torchinception.progress import Listener
 EXPECTED = "expected a picture, a folder of pictures, a glob, or shards (tar, parquet)"
 
 
-Name = str | RemotePath  # a million Paths would take 600 MB
+Name = str | RemotePath  # a million take 100 MB, and four times that as Paths
 
 
 def find_pictures(patterns: Iterable[str], listener: Listener | None = None) -> list[Place]:

@@ -92,8 +92,9 @@ def find_inputs(
             raise UsageError("- is a list of paths from stdin, which is closed; pipe one in")
         return Inputs(lambda: read_paths(stdin), None)
     names = find_names(patterns, listener, without)
-    count = sum(1 if isinstance(name, str) and not _is_shard(Path(name)) else _size(name) for name in names)
-    return Inputs(lambda: names, count)
+    packed = [name for name in names if isinstance(name, RemotePath) or name.lower().endswith(shards.SUFFIXES)]
+    inside = sum(1 for _ in expand(Path(name) if isinstance(name, str) else name for name in packed))
+    return Inputs(lambda: names, len(names) - len(packed) + inside)
 
 
 def expand(paths: Iterable[Place]) -> Iterator[Picture]:
@@ -142,7 +143,3 @@ def _members(path: Place) -> Iterator[Picture]:
 def _without(path: Place, text: str) -> str:
     """An error that says its place too."""
     return text.removeprefix(f"{path}: ").removeprefix(f"{path} ")
-
-
-def _size(name: Name) -> int:
-    return sum(1 for _ in _members(Path(name) if isinstance(name, str) else name))
