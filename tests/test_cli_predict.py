@@ -1,13 +1,19 @@
 import csv
+import io
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import CLASSES, Result
 from data_fixtures import listing
+from rich.console import Console
+
+from torchinception import cli_predict, console
+from torchinception.prediction import Row
 
 Inception = Callable[..., Result]
 
@@ -121,6 +127,65 @@ def test_a_model_file_that_is_none_exits_with_65(inception: Inception, photos: P
     (photos / "m.safetensors").write_bytes(content)
     result = inception("predict", "m.safetensors", "a.png", cwd=photos)
     assert (result.code, result.out, "cannot be read as a checkpoint" in result.err) == (65, "", True)
+
+
+def test_the_table_is_printed_as_it_grows_with_one_heading(inception: Inception, finished: Path, photos: Path) -> None:
+    shutil.copy(photos / "a.png", photos / "z.png")
+    heading, *rows = inception("predict", finished, ".", "--batch", 1, cwd=photos).out.splitlines()
+    assert heading.split() == ["picture", "named"]
+    assert [row.split()[0] for row in rows] == ["a.png", "b.png", "more/c.png", "z.png"]
+    # the second column moves to the right for a longer path, and stays there
+    assert [len(row) - len(row.split(None, 1)[1]) for row in rows] == [9, 9, 12, 12]
+
+
+def test_json_goes_to_stdout_while_a_bar_is_on_the_screen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(console, "err", Console(file=io.StringIO(), force_terminal=True))
+    with console.Screen() as screen:
+        screen.progress("Predicting", 1, 2)
+        cli_predict._Json().print([Row(Path("a.png"), None, "broken; remove it")])
+    assert lines(capsys.readouterr().out) == [dict(path="a.png", error="broken; remove it")]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--resume"], "Give --csv FILE"),
+        (["--resume", "--json"], "what is only printed cannot be gone on with"),
+        (["--stage", "inception_3a"], "give --features FILE.npy too"),
+        (["--csv", "a.csv", "--features", "a.npy"], "give one of them"),
+        (["--csv", "a.csv", "--parquet", "a.parquet"], "give one of them"),
+        (["--features", "a.npy", "--json"], "leave one of them out"),
+        (["--features", "a.npz"], "ends in .npy or .parquet"),
+        (["--features", "a.npy", "--stage", "mixed_9z"], "no stage named mixed_9z in tiny_inception; stages: conv_1"),
+        (["--batch", "0"], "--batch is auto or a number of 1 or more, not 0"),
+        (["--batch", "many"], "not many"),
+        (["--csv", "a.png"], "exists and is no .csv file"),
+        (["-"], "name nothing beside it"),
+    ],
+)
+def test_what_cannot_go_together_exits_with_2_and_writes_nothing(
+    inception: Inception, finished: Path, photos: Path, options: list[str], told: str
+) -> None:
+    before = listing(photos)
+    result = inception("predict", finished, "a.png", *options, cwd=photos)
+    assert (result.code, result.out, told in result.err) == (2, "", True), result.err
+    assert listing(photos) == before
+
+
+def test_features_are_written_and_nothing_is_printed(inception: Inception, finished: Path, photos: Path) -> None:
+    result = inception("predict", finished, ".", "--features", "new/features.npy", cwd=photos)
+    assert (result.code, result.out) == (65, "")
+    assert np.isnan(np.load(photos / "new/features.npy")).any(1).tolist() == [False, True, False]
+
+
+def test_a_file_that_is_written_among_the_pictures_is_none_of_them(
+    inception: Inception, finished: Path, photos: Path
+) -> None:
+    for _ in range(2):
+        result = inception("predict", finished, ".", "--parquet", "named.parquet", cwd=photos)
+        assert (result.code, "1 of 3 pictures" in result.err) == (65, True), result.err
 
 
 def test_evaluate_agrees_with_the_runs_own_metrics(inception: Inception, finished: Path, split: Path) -> None:
