@@ -114,6 +114,17 @@ def test_the_pictures_of_shards_are_those_of_the_folder(model: Classifier, photo
     assert [row.show() for row in predict_files(model, shards[1:])][:2] == [f"{shards[1]}: row {i}" for i in (0, 1)]
 
 
+def test_pictures_in_shards_need_no_labels(model: Classifier, photos: Path, tmp_path: Path) -> None:
+    arrow, parquet = (pytest.importorskip(name, reason="needs [shards]") for name in ("pyarrow", "pyarrow.parquet"))
+    files = [(name.replace("/", "-"), content) for name, content in files_of(photos)]
+    shards = [write_tar(tmp_path / "a.tar", [*files, ("notes.txt", b"no picture")]), tmp_path / "b.parquet"]
+    table = arrow.table(dict(image=[content for _, content in files]))
+    parquet.write_table(table, shards[1], row_group_size=2)
+    rows = [list(predict_files(model, [shard], batch=2)) for shard in shards]
+    assert [row.error for row in rows[0] + rows[1]] == [""] * 10
+    assert [row.prediction for row in rows[0]] == [row.prediction for row in rows[1]]
+
+
 def test_a_bad_picture_in_a_shard_has_its_row_in_its_place(model: Classifier, photos: Path, tmp_path: Path) -> None:
     files = files_of(photos)
     files[1] = (files[1][0], b"broken")

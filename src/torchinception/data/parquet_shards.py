@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -49,8 +50,8 @@ class Listing(NamedTuple):
     names: list[str]
 
 
-def list_pictures(path: Place) -> Listing:
-    """What a parquet file holds.
+def list_pictures(path: Place, *, labelled: bool = True) -> Listing:
+    """What a parquet file holds; not `labelled`: whether it has labels or not.
 
     Raises:
         DataError: it is none, or lacks the columns image and label; or the network failed.
@@ -62,6 +63,8 @@ def list_pictures(path: Place) -> Listing:
         with _open(path) as file:
             schema = file.schema_arrow
             image, label = _column(schema, IMAGES), _column(schema, LABELS)
+            if not labelled and image and _holds_bytes(arrow.types, image.type):
+                return Listing(list(_without_labels(file)), [], [])
             if not (image and label and _holds_bytes(arrow.types, image.type) and _is_label(arrow.types, label.type)):
                 raise DataError(
                     f"{path}: columns {', '.join(f'{field.name} ({field.type})' for field in schema)}; expected image, "
@@ -79,6 +82,14 @@ def list_pictures(path: Place) -> Listing:
         raise DataError(f"{path}: {error}; try again when it can be reached") from None
     except (OSError, ValueError) as error:  # pyarrow's own are of these kinds
         raise DataError(f"{path}: not a parquet file that can be read ({error}); copy it again") from error
+
+
+def _without_labels(file: Any) -> Iterator[tuple[None, Row]]:
+    number = 0
+    for group in range(file.num_row_groups):
+        for place in range(file.metadata.row_group(group).num_rows):
+            yield None, Row(number, group, place)
+            number += 1
 
 
 def _pyarrow() -> tuple[ModuleType, ModuleType]:

@@ -51,8 +51,8 @@ def decode_member(path: Place, member: Member, content: bytes, least: int | None
         raise ImageError(f"{path}: {member}", error.reason, error.advice) from None
 
 
-def index(path: Place) -> Found:
-    """List the pictures of a shard and their classes, without decoding any.
+def index(path: Place, *, labelled: bool = True) -> Found:
+    """List the pictures of a shard and their classes, without decoding any; or without classes, which are "" then.
 
     Raises:
         DataError: the file is no such shard, is cut off, or lacks what labels its pictures; or the network failed.
@@ -62,7 +62,10 @@ def index(path: Place) -> Found:
     if isinstance(path, RemotePath):
         path.forget()
     parquet_shards.row_group.cache_clear()
-    listing = (tar_shards if path.suffix.lower() == ".tar" else parquet_shards).list_pictures(path)
+    kind = tar_shards if path.suffix.lower() == ".tar" else parquet_shards
+    listing = kind.list_pictures(path, labelled=labelled)
+    if not labelled:
+        return Found([("", member) for _, member in listing.pictures], list(listing.bad))
     names = listing.names
     if not names and any(isinstance(label, int) for label, _ in listing.pictures):
         names = _class_names(path.parent)

@@ -59,14 +59,18 @@ class Listing(NamedTuple):
     names: list[str]
 
 
-def list_pictures(path: Place) -> Listing:
-    """What a tar holds: WebDataset's layout if there is any .cls in it, else CLASS/PICTURE.
+def list_pictures(path: Place, *, labelled: bool = True) -> Listing:
+    """What a tar holds: WebDataset's layout if there is any .cls in it, else CLASS/PICTURE; or pictures by suffix.
 
     Raises:
         DataError: the file is no plain tar, or is cut off; or the network failed.
         MissingInputError: it is not there.
     """
     files, labels, bad = _remote_contents(path) if isinstance(path, RemotePath) else _local_contents(path)
+    if not labelled:
+        suffixes = readable_suffixes()
+        found = [member for member in files if PurePosixPath(member.name).suffix.lower() in suffixes]
+        return Listing([("", member) for member in found], bad, [])
     pictures = list(_with_keys(path, files, labels, bad) if labels else _in_folders(path, files, bad))
     return Listing(pictures, bad, [])
 

@@ -130,7 +130,7 @@ def _is_shard(path: Place) -> bool:
 
 def _members(path: Place) -> Iterator[Picture]:
     try:
-        found = shards.index(path)
+        found = shards.index(path, labelled=False)
     except (DataError, MissingInputError) as error:
         yield Picture(path, error=_without(path, str(error)))
         return
