@@ -107,15 +107,15 @@ def _go(run: "Run", printer: "_Json | _Table | None", listener: Listener, output
     """With a bar, unless rows appear on the same screen."""
     from torchinception.prediction.run import hint
 
-    shows_bar = run.total is not None and not (printer and out.is_terminal)
+    shows_bar = not (printer and out.is_terminal)
     began, before = time.perf_counter(), run.done
     try:
         for rows in run:
             if printer:
                 printer.print(rows)
-            if shows_bar and run.total is not None:
+            if shows_bar:
                 rate = (run.done - before) / (time.perf_counter() - began)
-                listener.progress("Predicting", run.done, run.total, images_per_second=rate)
+                listener.progress("Predicting", run.done, run.total or 0, images_per_second=rate)
     except BaseException:
         if output and run.done:
             listener.say(hint(output))

@@ -54,7 +54,7 @@ class Screen(Listener):
         text = "  ".join(FORMATS[name].format(value) for name, value in figures.items())
         if task not in self._tasks:
             self._bars.start()
-            self._tasks[task] = self._bars.add_task(task, total=total, text=text)
+            self._tasks[task] = self._bars.add_task(task, total=total or None, text=text)
         self._bars.update(self._tasks[task], completed=done, text=text)
 
 

@@ -8,4 +8,7 @@ class Listener:
         """One line for the user: a choice that was made, a file that was written."""
 
     def progress(self, task: str, done: int, total: int, **figures: float) -> None:
-        """`done` of `total` units of `task` are finished; `figures` are shown beside the bar."""
+        """`done` of `total` units of `task` are finished; `figures` are shown beside the bar.
+
+        A `total` of 0: how many there will be is not known.
+        """
