@@ -40,23 +40,25 @@ def quantize(
     batch: int = 1,
     threads: int | None = None,
 ) -> Engine:
-    """An engine in 8 bits, in 1 to 20 seconds for Inception-v3 and 256 pictures; arguments as of `quantized_model`.
+    """An engine in 8 bits.
 
     Args:
+        name: of the runtime, "onnx" or "openvino".
+        net: what to quantize, in evaluation mode whatever its own is.
+        preprocess: how pictures are scaled.
+        calibration: batches of pictures, uint8 (N, H, W, 3), all of one size; gone through several times.
         batch: how many pictures at a time it is to be quickest for.
         threads: how many a call uses; None: as many as PyTorch.
+
+    Raises:
+        UsageError: as `quantized_model`.
     """
     model = quantized_model(name, net, preprocess, calibration)
     return load_quantized(name, net, preprocess, model, size_of(calibration), batch=batch, threads=threads)
 
 
 def quantized_model(
-    name: str,
-    net: Inception,
-    preprocess: Preprocess,
-    calibration: Sequence[Tensor],
-    *,
-    half_range: bool | None = None,
+    name: str, net: Inception, preprocess: Preprocess, calibration: Sequence[Tensor], *, half_range: bool | None = None
 ) -> bytes:
     """A model in 8 bits from `pictures`, uint8 (N, H, W, 3), cut to size -> `logits`, float32 (N, classes).
 
@@ -92,9 +94,7 @@ def load_quantized(
     threads: int | None = None,
 ) -> Engine:
     """The engine of what `quantized_model` made of pictures of that size."""
-    return INT8_ENGINES[name](
-        net, model, size, mean=preprocess.mean, std=preprocess.std, batch=batch, threads=threads
-    )
+    return INT8_ENGINES[name](net, model, size, mean=preprocess.mean, std=preprocess.std, batch=batch, threads=threads)
 
 
 def size_of(calibration: Sequence[Tensor]) -> Pair:

@@ -1,5 +1,6 @@
 """8 bits in ONNX Runtime: its static quantizer, which writes QuantizeLinear and DequantizeLinear around each layer."""
 
+import importlib
 import logging
 import tempfile
 import warnings
@@ -58,7 +59,7 @@ def quantize_onnx(graph: Graph, size: Pair, calibration: Iterable[Tensor], *, ha
         UsageError: a package that is not installed.
     """
     onnx, _ = import_onnx(), import_onnxruntime()
-    from onnxruntime import quantization
+    quantization = importlib.import_module("onnxruntime.quantization")
 
     class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
