@@ -4,16 +4,17 @@ import importlib
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
 from torch import Tensor
 
 from torchinception.engines.graph import Graph
 from torchinception.engines.int8_engine import Int8Engine
-from torchinception.engines.int8_graph import kept_in_float
+from torchinception.engines.int8_graph import Singles, kept_in_float
 from torchinception.engines.onnx_engine import OnnxEngine, import_onnxruntime
 from torchinception.engines.onnx_model import PICTURES, import_onnx, write_onnx
 from torchinception.layers import Pair
@@ -43,7 +44,18 @@ class OnnxInt8Engine(Int8Engine, OnnxEngine):
         return found
 
 
-def quantize_onnx(graph: Graph, size: Pair, calibration: Iterable[Tensor], *, half_range: bool) -> bytes:
+class _Reader:
+    """Pictures as the quantizer asks for them, once; None behind the last one."""
+
+    def __init__(self, pictures: Singles) -> None:
+        self._pictures = iter(pictures)
+
+    def get_next(self) -> dict[str, npt.NDArray[Any]] | None:
+        picture = next(self._pictures, None)
+        return None if picture is None else {PICTURES: picture}
+
+
+def quantize_onnx(graph: Graph, size: Pair, calibration: Sequence[Tensor], *, half_range: bool) -> bytes:
     """A model of ONNX in 8 bits: `pictures`, uint8 (N, H, W, C), any number -> `logits`, float32 (N, classes).
 
     Values are unsigned and weights signed: on VNNI signed values take v3 from 22.8 to 30.4 ms. Ranges are those seen
@@ -61,14 +73,6 @@ def quantize_onnx(graph: Graph, size: Pair, calibration: Iterable[Tensor], *, ha
     onnx, _ = import_onnx(), import_onnxruntime()
     quantization = importlib.import_module("onnxruntime.quantization")
 
-    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self._batches = iter(calibration)
-
-        def get_next(self) -> dict[str, Any] | None:
-            batch = next(self._batches, None)
-            return None if batch is None else {PICTURES: batch.contiguous().numpy()}
-
     model = write_onnx(graph, size, uint8=True, metadata=dict([PREPARED]))
     prefixes = tuple(f"/{name}" for name in kept_in_float(graph))
     excluded = [
@@ -81,7 +85,7 @@ def quantize_onnx(graph: Graph, size: Pair, calibration: Iterable[Tensor], *, ha
         quantization.quantize_static(
             model,
             path,
-            Reader(),
+            _Reader(Singles(calibration)),
             quant_format=quantization.QuantFormat.QDQ,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,

@@ -13,13 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy.typing as npt
 from torch import Tensor
 
 from torchinception.engines.compiled import Compiled
 from torchinception.engines.graph import Graph
 from torchinception.engines.int8_engine import Int8Engine
-from torchinception.engines.int8_graph import kept_in_float
+from torchinception.engines.int8_graph import Singles, kept_in_float
 from torchinception.engines.onnx_model import PICTURES, write_onnx
 from torchinception.engines.openvino_engine import OpenVinoEngine, import_openvino
 from torchinception.errors import UsageError
@@ -52,22 +51,11 @@ class OpenVinoInt8Engine(Int8Engine, OpenVinoEngine):
         return _pack(import_openvino().Model([output], whole.get_parameters(), stage))
 
 
-class _Singles:
-    """Each picture of some batches, uint8 (1, H, W, C); NNCF goes through them several times."""
-
-    def __init__(self, batches: Sequence[Tensor]) -> None:
-        self._batches = batches
-
-    def __len__(self) -> int:
-        return sum(map(len, self._batches))
-
-    def __iter__(self) -> Iterator[npt.NDArray[Any]]:
-        for batch in self._batches:
-            yield from (picture[None].contiguous().numpy() for picture in batch)
-
-
 def quantize_openvino(graph: Graph, size: Pair, calibration: Sequence[Tensor], *, half_range: bool) -> bytes:
     """OpenVINO's two files, zipped: `pictures`, uint8 (N, H, W, C), any number -> `logits`, float32 (N, classes).
+
+    Ranges are those seen. By NNCF's own, which are means over pictures, the logits of a trained `tiny_inception`
+    differed by 9 % of the largest instead of 1.3 %, and 0.3 % of 1,000 pictures were named otherwise instead of 0.1.
 
     Args:
         graph: of bytes, see `graph_of_bytes`.
@@ -79,9 +67,10 @@ def quantize_openvino(graph: Graph, size: Pair, calibration: Sequence[Tensor], *
         UsageError: a package that is not installed.
     """
     runtime, nncf = import_openvino(), import_nncf()
+    ranges = importlib.import_module("nncf.quantization.range_estimator")
     kept = [rf"^/{re.escape(name)}([./].*)?$" for name in kept_in_float(graph)]
     model = runtime.Core().read_model(write_onnx(graph, size, uint8=True).SerializeToString())
-    pictures = _Singles(calibration)
+    pictures = Singles(calibration)
     with _quiet(), _hidden("openvino_telemetry", "nncf.torch"):
         quantized = nncf.quantize(
             model,
@@ -90,7 +79,8 @@ def quantize_openvino(graph: Graph, size: Pair, calibration: Sequence[Tensor], *
             subset_size=len(pictures),
             ignored_scope=nncf.IgnoredScope(patterns=kept),
             advanced_parameters=nncf.AdvancedQuantizationParameters(
-                overflow_fix=nncf.OverflowFix.ENABLE if half_range else nncf.OverflowFix.DISABLE
+                overflow_fix=nncf.OverflowFix.ENABLE if half_range else nncf.OverflowFix.DISABLE,
+                activations_range_estimator_params=ranges.RangeEstimatorParametersSet.MINMAX,
             ),
         )
     return _pack(quantized)
