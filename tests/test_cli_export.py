@@ -94,3 +94,35 @@ def test_an_export_changes_nothing_else(inception: Inception, finished: Path, tm
     before = listing(finished)
     inception("export", finished, "--out", tmp_path / "model.onnx")
     assert listing(finished) == before
+
+
+@pytest.mark.parametrize(("to", "name"), [("onnx", "m.onnx"), ("openvino", "m.xml")])
+def test_int8_is_written_once_it_was_found_good_enough(
+    inception: Inception, finished: Path, sample: Path, tmp_path: Path, to: str, name: str
+) -> None:
+    options = ("--to", to, "--out", name, "--precision", "int8", "--calibrate", sample, "--max-loss", 100)
+    result = inception("export", finished, *options, cwd=tmp_path)
+    assert result.code == 0, result.err
+    assert f"{name}: tiny_inception, int8, " in result.out
+    assert "top-1 as in the engine it was judged in on 32 of 32 pictures" in result.out
+    told = json.loads((tmp_path / f"{name}.parity.json").read_text())
+    assert (told["precision"], told["int8"]["name"], told["int8"]["max_loss"]) == ("int8", to, 100)
+    assert told["pytorch"]["max_difference"] > 1e-3 * told["scale"], "these are no 8 bits"
+
+
+def test_int8_that_loses_too_much_is_not_written(
+    inception: Inception, finished: Path, split: Path, sample: Path, tmp_path: Path
+) -> None:
+    """A network that nothing was taught answers at random, and otherwise in 8 bits."""
+    options = ("--out", "m.onnx", "--precision", "int8", "--calibrate", sample, "--max-loss", 0)
+    result = inception("export", finished, *options, cwd=tmp_path)
+    assert (result.code, "int8 is refused" in result.err, result.out) == (2, True, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [("--precision", "int8"), ("--calibrate", "photos")])
+def test_int8_needs_pictures_and_nothing_else_takes_them(
+    inception: Inception, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    result = inception("export", "no-such-model", "--out", "m.onnx", *options, cwd=tmp_path)
+    assert (result.code, "--precision int8 and --calibrate DATA" in result.err) == (2, True)

@@ -7,6 +7,7 @@ import typer
 
 from torchinception.cli_predict import Model
 from torchinception.console import Screen, out
+from torchinception.errors import UsageError
 
 NAMES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "torch": "torch.export"}
 
@@ -25,6 +26,11 @@ def export(
         str, typer.Option(metavar="dynamic|N", callback=_dynamic_or_count, help="Pictures that a call takes.")
     ] = "dynamic",
     output: Annotated[str, typer.Option(help="probabilities or logits.")] = "probabilities",
+    precision: Annotated[str, typer.Option(help="fp32, or int8 for onnx and openvino.")] = "fp32",
+    calibrate: Annotated[
+        str | None, typer.Option(metavar="DATA", help="For int8: pictures to calibrate with, and others to judge by.")
+    ] = None,
+    max_loss: Annotated[float, typer.Option(min=0, help="For int8: points of accuracy that may be lost.")] = 0.5,
 ) -> None:
     """Write a model for another runtime: cropped pictures in, probabilities out.
 
@@ -34,20 +40,28 @@ def export(
     from torchinception.exports.exporting import check, export, parity_path
 
     number = None if batch == "dynamic" else int(batch)
-    check(file, to, number, output)
+    check(file, to, number, output, precision)
+    if (precision == "int8") != (calibrate is not None):
+        raise UsageError("--precision int8 and --calibrate DATA, some hundred pictures, belong together")
     with Screen() as screen:
         loaded = load(model, listener=screen)
-        parity = export(loaded, file, to, batch=number, output=output, listener=screen)
+        quantized = None
+        if calibrate is not None:
+            from torchinception.exports.quantized import quantize
+
+            quantized = quantize(loaded, calibrate, to, max_loss=max_loss, batch=number, listener=screen)
+        parity = export(loaded, file, to, batch=number, output=output, quantized=quantized, listener=screen)
     look, many = loaded.preprocess, number or "N"
     megabytes = file.with_suffix(".bin" if to == "openvino" else file.suffix).stat().st_size / 1e6
     out.print(
-        f"{file}: {loaded.spec.network}, {megabytes:.1f} MB; uint8 ({many}, {look.size}, {look.size}, 3) -> "
-        f"{output} ({many}, {len(loaded.classes)})"
+        f"{file}: {loaded.spec.network}, {precision}, {megabytes:.1f} MB; "
+        f"uint8 ({many}, {look.size}, {look.size}, 3) -> {output} ({many}, {len(loaded.classes)})"
     )
+    right = "in the engine it was judged in" if quantized else "PyTorch's"
     for found in parity.runtimes:
         apart, same = found.max_difference / parity.scale, round(found.top1_agreement * parity.pictures)
         out.print(
-            f"{NAMES[found.runtime]} {found.version}: top-1 as PyTorch's on {same} of {parity.pictures} pictures, "
+            f"{NAMES[found.runtime]} {found.version}: top-1 as {right} on {same} of {parity.pictures} pictures, "
             f"logits {apart:.0e} of the largest apart; "
             f"{found.latency_ms:.1f} ms a call, PyTorch {parity.pytorch.latency_ms:.1f}"
         )
