@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from torchinception.errors import UsageError
 from torchinception.progress import Listener
 
 if TYPE_CHECKING:
@@ -21,7 +22,13 @@ EngineName = Annotated[
     typer.Option("--engine", help="auto (the fastest here, measured once), torch, onnx, openvino, compile or eager."),
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of the CPU that compute. Default: all cores.")]
-Precision = Annotated[str, typer.Option(help="fp32, or bf16 or fp16 (GPU) by the engine torch.")]
+Precision = Annotated[
+    str, typer.Option(help="fp32, or by the engine torch bf16 or fp16 (GPU), or int8, which needs --calibrate.")
+]
+Calibrate = Annotated[
+    str | None, typer.Option(metavar="DATA", help="For int8: pictures to calibrate with and to check on, see docs.")
+]
+MaxLoss = Annotated[float, typer.Option(min=0, max=100, help="Points of accuracy that int8 may lose, else refused.")]
 Batch = Annotated[str, typer.Option(metavar="N|auto", callback=_auto_or_count, help="Pictures at a time.")]
 
 
@@ -32,15 +39,40 @@ def use_engine(
     batch: str,
     threads: int | None,
     precision: str,
+    calibrate: str | None,
+    max_loss: float,
     pictures: int | None,
     listener: Listener,
 ) -> int:
-    """Have a classifier computed as the options say; how many pictures at a time that is."""
+    """Have a classifier computed as the options say; how many pictures at a time that is.
+
+    Raises:
+        UsageError: what cannot be, or int8 that loses too much.
+    """
     from torchinception.classifier import engine
     from torchinception.engines.batches import fitting_batch
+    from torchinception.quantization import quantize_model
 
+    check_calibrate(precision, calibrate)
     size = fitting_batch(model.preprocess.size, model.device, pictures) if batch == "auto" else int(batch)
-    model.use(
-        engine(model, name, batch=size, threads=threads, precision=precision, pictures=pictures, listener=listener)
-    )
+    floats = "fp32" if calibrate else precision
+    model.use(engine(model, name, batch=size, threads=threads, precision=floats, pictures=pictures, listener=listener))
+    if calibrate:
+        runtime = name if name in ("onnx", "openvino") else "auto"
+        quantized, _ = quantize_model(
+            model, calibrate, name=runtime, max_loss=max_loss, batch=size, threads=threads, listener=listener
+        )
+        model.use(quantized)
     return size
+
+
+def check_calibrate(precision: str, calibrate: str | None) -> None:
+    """Refuse int8 without pictures, and pictures without int8.
+
+    Raises:
+        UsageError: one without the other.
+    """
+    if precision == "int8" and not calibrate:
+        raise UsageError("--precision int8 needs --calibrate DATA: pictures such as the model will see")
+    if calibrate and precision != "int8":
+        raise UsageError(f"--calibrate is for --precision int8, not for {precision}")

@@ -6,7 +6,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from torchinception.cli_engine import Batch, EngineName, Precision, Threads, use_engine
+from torchinception.cli_engine import (
+    Batch,
+    Calibrate,
+    EngineName,
+    MaxLoss,
+    Precision,
+    Threads,
+    check_calibrate,
+    use_engine,
+)
 from torchinception.cli_predict import Device, Model
 from torchinception.console import Screen, out, print_table
 
@@ -24,6 +33,8 @@ def evaluate(
     engine: EngineName = "auto",
     threads: Threads = None,
     precision: Precision = "fp32",
+    calibrate: Calibrate = None,
+    max_loss: MaxLoss = 0.5,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Count how often a model is right on pictures whose classes are known."""
@@ -32,6 +43,7 @@ def evaluate(
     from torchinception.devices import resolve_device
     from torchinception.evaluation import measure, select
 
+    check_calibrate(precision, calibrate)
     with Screen() as screen:
         loaded = load(model, resolve_device(device), listener=screen)
         folder, samples, split = select(loaded, data, bad_images, screen)
@@ -41,6 +53,8 @@ def evaluate(
             batch=batch,
             threads=threads,
             precision=precision,
+            calibrate=calibrate,
+            max_loss=max_loss,
             pictures=len(samples) * crops,
             listener=screen,
         )

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from torchinception.cli_engine import Calibrate, MaxLoss, check_calibrate
 from torchinception.cli_predict import Model
 from torchinception.console import Screen, out
-from torchinception.errors import UsageError
 
 NAMES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "torch": "torch.export"}
 
@@ -27,10 +27,8 @@ def export(
     ] = "dynamic",
     output: Annotated[str, typer.Option(help="probabilities or logits.")] = "probabilities",
     precision: Annotated[str, typer.Option(help="fp32, or int8 for onnx and openvino.")] = "fp32",
-    calibrate: Annotated[
-        str | None, typer.Option(metavar="DATA", help="For int8: pictures to calibrate with, and others to judge by.")
-    ] = None,
-    max_loss: Annotated[float, typer.Option(min=0, help="For int8: points of accuracy that may be lost.")] = 0.5,
+    calibrate: Calibrate = None,
+    max_loss: MaxLoss = 0.5,
 ) -> None:
     """Write a model for another runtime: cropped pictures in, probabilities out.
 
@@ -41,8 +39,7 @@ def export(
 
     number = None if batch == "dynamic" else int(batch)
     check(file, to, number, output, precision)
-    if (precision == "int8") != (calibrate is not None):
-        raise UsageError("--precision int8 and --calibrate DATA, some hundred pictures, belong together")
+    check_calibrate(precision, calibrate)
     with Screen() as screen:
         loaded = load(model, listener=screen)
         quantized = None

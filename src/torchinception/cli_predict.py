@@ -9,6 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from torchinception.cli_engine import (
+    Batch,
+    Calibrate,
+    EngineName,
+    MaxLoss,
+    Precision,
+    Threads,
+    check_calibrate,
+    use_engine,
+)
 from torchinception.console import Screen, err, out
 from torchinception.errors import UsageError
 from torchinception.progress import Listener
@@ -17,7 +27,6 @@ if TYPE_CHECKING:
     from torchinception.prediction import Output, Row, Run
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
-Batch = Annotated[int, typer.Option(min=1, help="Pictures at a time.")]
 Model = Annotated[str, typer.Argument(help="A model file, a run, or a name from: inception models --weights")]
 
 
@@ -27,7 +36,7 @@ def predict(
         list[str], typer.Argument(help="Pictures, folders, shards, globs in quotes; - for a list from stdin.")
     ],
     top: Annotated[int, typer.Option(min=1, help="Classes a picture.")] = 5,
-    batch: Annotated[str, typer.Option(metavar="N", help="Pictures at a time, or auto.")] = "auto",
+    batch: Batch = "auto",
     csv: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write path, rank, class, name, probability, error.")
     ] = None,
@@ -45,6 +54,11 @@ def predict(
         bool, typer.Option("--fast-decode", help="Decode large JPEG files at a reduced scale: faster, almost the same.")
     ] = False,
     device: Device = "auto",
+    engine: EngineName = "auto",
+    threads: Threads = None,
+    precision: Precision = "fp32",
+    calibrate: Calibrate = None,
+    max_loss: MaxLoss = 0.5,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
     """Name pictures. A bad one gets a row with its error, and exit code 65 at the end.
@@ -53,11 +67,11 @@ def predict(
     """
     from torchinception.classifier import load
     from torchinception.devices import resolve_device
-    from torchinception.prediction import Plan, Run, choose_batch, find_inputs, find_ranks
+    from torchinception.prediction import Plan, Run, find_inputs, find_ranks
 
     output = _output(csv, parquet, features)
     _check(output, features, stage, resume=resume, as_json=as_json)
-    number = _number(batch)
+    check_calibrate(precision, calibrate)
     with Screen() as screen:
         ranks = find_ranks()
         stdin = sys.stdin.buffer if sys.stdin else None  # None: closed by the shell
@@ -65,7 +79,17 @@ def predict(
         inputs = find_inputs(paths, stdin, listener, output.path if output else None)
         loaded = load(model, resolve_device(ranks.device(device)), listener=listener)
         share = None if inputs.count is None else -(-inputs.count // ranks.world)
-        size = number or choose_batch(loaded.preprocess.size, loaded.device, share)
+        size = use_engine(
+            loaded,
+            engine,
+            batch=batch,
+            threads=threads,
+            precision=precision,
+            calibrate=calibrate,
+            max_loss=max_loss,
+            pictures=share if ranks.world == 1 else 0,  # several processes would disturb each other's measurements
+            listener=listener,
+        )
         plan = Plan(size, top, stage, fast_decode, output, resume)
         run = Run(loaded, inputs, plan, ranks=ranks, listener=listener)
         printer = None if output and not as_json else _Json() if as_json else _Table()
@@ -92,15 +116,6 @@ def _check(output: "Output | None", features: Path | None, stage: str | None, *,
         raise UsageError("--features writes no names that --json could print; leave one of them out")
     if resume and output is None:
         raise UsageError("--resume goes on with a file; what is only printed cannot be gone on with. Give --csv FILE")
-
-
-def _number(batch: str) -> int | None:
-    """None for auto."""
-    if batch == "auto":
-        return None
-    if not batch.isdecimal() or int(batch) < 1:
-        raise UsageError(f"--batch is auto or a number of 1 or more, not {batch}")
-    return int(batch)
 
 
 def _go(run: "Run", printer: "_Json | _Table | None", listener: Listener, output: "Output | None") -> None:

@@ -21,7 +21,7 @@ KEPT = 2  # compiled models
 Compiled = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 
 
-class _Task(NamedTuple):
+class Task(NamedTuple):
     """What a compiled model computes, and of what."""
 
     stage: str | None
@@ -68,7 +68,7 @@ class CompiledEngine(ABC):
         self.threads = torch.get_num_threads() if threads is None else threads
         self.graph = rewrite(to_graph(net), self.rewrites if rewrites is None else rewrites).to(torch.float32)
         self._mean, self._std, self._batch = mean, std, batch
-        self._compiled = dict[_Task, Compiled]()
+        self._compiled = dict[Task, Compiled]()
         self.memory_bytes = growth_bytes(self._before)
 
     def run(self, pictures: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ class CompiledEngine(ABC):
 
     def _compute(self, pictures: Tensor, stage: str | None, *, uint8: bool = False) -> Tensor:
         height, width = pictures.shape[1:3] if uint8 else pictures.shape[2:]
-        task = _Task(stage, uint8, (height, width))
+        task = Task(stage, uint8, (height, width))
         first = task not in self._compiled
         compiled = self._compiled.pop(task, None) or self._compile(self._write(task))
         self._compiled[task] = compiled  # in order of their last use
@@ -117,7 +117,7 @@ class CompiledEngine(ABC):
         whole = np.concatenate([part, np.zeros((missing, *part.shape[1:]), part.dtype)]) if missing else part
         return compiled(whole)[: len(part)]
 
-    def _write(self, task: _Task) -> bytes:
+    def _write(self, task: Task) -> bytes:
         graph = self.graph if task.stage is None else self.graph.up_to(task.stage)
         if task.uint8:
             graph = fold_scaling(scale_input(graph, self._mean, self._std))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from torchinception.engines.compiled import CompiledEngine, _Task
+from torchinception.engines.compiled import CompiledEngine, Task
 from torchinception.errors import UsageError
 from torchinception.layers import Pair
 from torchinception.network import Inception
@@ -44,7 +44,7 @@ class Int8Engine(CompiledEngine):
         threads: int | None = None,
     ) -> None:
         super().__init__(net, mean=mean, std=std, batch=batch, threads=threads, rewrites=())
-        self._model, self._size, self._stages = model, size, self.graph.stages
+        self.model, self._size, self._stages = model, size, self.graph.stages
         del self.graph  # the weights in float
 
     def run(self, pictures: Tensor) -> Tensor:
@@ -67,11 +67,11 @@ class Int8Engine(CompiledEngine):
         levels = pictures.permute(0, 2, 3, 1).float().mul(255 * std).add_(255 * mean)
         return levels.round_().clamp_(0, 255).to(torch.uint8)
 
-    def _write(self, task: _Task) -> bytes:
+    def _write(self, task: Task) -> bytes:
         if task.size != self._size:
             of, asked = ("x".join(map(str, size)) for size in (self._size, task.size))
             raise UsageError(f"this int8 engine is for pictures of {of}, not of {asked}; quantize for that size")
-        return self._model if task.stage is None else self._cut(task.stage, f"/{self._stages[task.stage]}")
+        return self.model if task.stage is None else self._cut(task.stage, f"/{self._stages[task.stage]}")
 
     def _cut(self, stage: str, value: str) -> bytes:
         """The model that puts out a value, by the name of its stage."""

@@ -28,7 +28,7 @@ class OnnxInt8Engine(Int8Engine, OnnxEngine):
 
     def _cut(self, stage: str, value: str) -> bytes:
         onnx = import_onnx()
-        model = onnx.load_from_string(self._model)
+        model = onnx.load_from_string(self.model)
         graph = model.graph
         needed, kept = {value}, []
         for node in reversed(graph.node):

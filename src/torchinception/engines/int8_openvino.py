@@ -36,17 +36,10 @@ class OpenVinoInt8Engine(Int8Engine, OpenVinoEngine):
         shape = read.input(PICTURES).get_partial_shape()
         shape[0] = self._batch
         read.reshape(shape)
-        settings = dict(
-            PERFORMANCE_HINT="LATENCY",
-            INFERENCE_PRECISION_HINT="f32",
-            INFERENCE_NUM_THREADS=self.threads,
-            ENABLE_CPU_PINNING=False,
-        )
-        request = self._core.compile_model(read, "CPU", settings).create_infer_request()
-        return lambda pictures: request.infer({PICTURES: pictures}, share_inputs=True)[0]
+        return self._start(read)
 
     def _cut(self, stage: str, value: str) -> bytes:
-        whole = _unpack(self._model)
+        whole = _unpack(self.model)
         output = next(out for node in whole.get_ops() for out in node.outputs() if value in out.get_names())
         return _pack(import_openvino().Model([output], whole.get_parameters(), stage))
 

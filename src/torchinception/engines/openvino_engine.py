@@ -23,13 +23,17 @@ class OpenVinoEngine(CompiledEngine):
         self._core = runtime.Core()
 
     def _compile(self, model: bytes) -> Compiled:
+        return self._start(self._core.read_model(model))
+
+    def _start(self, model: Any) -> Compiled:
+        """What computes an `openvino.Model`."""
         settings = dict(
             PERFORMANCE_HINT="LATENCY",
             INFERENCE_PRECISION_HINT="f32",  # where the processor has bfloat16, that is the default
             INFERENCE_NUM_THREADS=self.threads,
             ENABLE_CPU_PINNING=False,  # two processes would share the first core, and leave the others idle
         )
-        request = self._core.compile_model(self._core.read_model(model), "CPU", settings).create_infer_request()
+        request = self._core.compile_model(model, "CPU", settings).create_infer_request()
         return lambda pictures: request.infer({PICTURES: pictures}, share_inputs=True)[0]
 
 

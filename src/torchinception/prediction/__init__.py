@@ -4,7 +4,7 @@ from torchinception.prediction.finding import find_names, find_pictures
 from torchinception.prediction.inputs import Inputs, Picture, find_inputs
 from torchinception.prediction.outputs import Output, features_file
 from torchinception.prediction.ranks import Ranks, find_ranks
-from torchinception.prediction.rows import Row, choose_batch, predict_files
+from torchinception.prediction.rows import Row, predict_files
 from torchinception.prediction.run import Plan, Run
 from torchinception.prediction.tables import write_csv
 
@@ -16,7 +16,6 @@ __all__ = [
     "Ranks",
     "Row",
     "Run",
-    "choose_batch",
     "features_file",
     "find_inputs",
     "find_names",

@@ -91,17 +91,6 @@ def extract_batches(
         yield Found([_row(picture, cut, None) for picture, cut in cuts], features)
 
 
-def choose_batch(size: int, device: torch.device, count: int | None = None) -> int:
-    """Pictures at a time: a power of two, on a GPU eight times as many as on the CPU, at most `count`.
-
-    >>> [choose_batch(size, torch.device("cpu")) for size in (28, 224, 299, 1000)]
-    [256, 8, 8, 1]
-    """
-    fitting = min(MOST, max(1, PIXELS // size**2))
-    batch = (1 << fitting.bit_length() - 1) * (1 if device.type == "cpu" else 8)
-    return batch if count is None else max(1, min(batch, count))
-
-
 def _row(picture: Picture, cut: Tensor | str, prediction: Prediction | None) -> Row:
     return Row(picture.path, prediction, cut if isinstance(cut, str) else "", picture.member)
 
