@@ -103,7 +103,7 @@ def _runtimes(name: str) -> Sequence[str]:
 
 def _choose(model: Classifier, data: str | Path, calibration: int, check: int, listener: Listener) -> Chosen:
     if not is_stock(data) and holds_only_files(as_path(data)):
-        paths = find_pictures([str(data)], listener)
+        paths = [path for path in find_pictures([str(data)], listener) if isinstance(path, Path)]
         return choose_unlabelled(paths, calibration=calibration, check=check, listener=listener)
     return choose_labelled(
         scan(data, listener),
