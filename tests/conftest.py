@@ -78,6 +78,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: "demonstration" in getattr(item, "fixturenames", ()))
 
 
+@pytest.fixture(autouse=True)
+def _no_handler_is_left() -> Iterator[None]:
+    """PyTorch's loaders leave a handler of SIGCHLD behind; with it, waiting for a later child ended in SIGSEGV here."""
+    yield
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
 @pytest.fixture(scope="session")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Running]]:
     """`start(*arguments, cwd=, at=, environment=)` is `inception ARGUMENTS`, running; `at`: moments of signals."""
