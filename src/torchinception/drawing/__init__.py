@@ -25,7 +25,7 @@ def draw(network: str, stage: str | None = None, *, size: int | None = None) -> 
         UsageError: no such network or stage, or the picture is too small.
 
     >>> draw("googlenet", "inception_3a").title
-    'googlenet inception_3a: 192 × 28 × 28 to 256 × 28 × 28 · 0.16 M parameters · 128 M multiply-adds'
+    'googlenet inception_3a: 192 × 28 × 28 to 256 × 28 × 28 · 163,696 parameters · 128 M multiply-adds'
     """
     spec = find_spec(network)
     size = spec.size if size is None else size
@@ -52,14 +52,14 @@ def draw(network: str, stage: str | None = None, *, size: int | None = None) -> 
     pool, logits = summary.rows[-2:]
     columns += [Column("pool", "mean", "pool", pool.shape), Column("logits", "linear", "other", logits.shape)]
     aux = f" ({summary.parameters_with_aux / 1e6:.1f} M with auxiliary heads)" if heads else ""
-    text = f"{size} px · {summary.parameters / 1e6:.2f} M parameters{aux} · {summary.macs / 1e9:.2f} G multiply-adds"
+    text = f"{size} px · {summary.parameters / 1e6:.1f} M parameters{aux} · {summary.macs / 1e6:,.0f} M multiply-adds"
     return lay_out_network(network, text, columns, heads, size)
 
 
 def _counts(parameters: int, macs: int) -> str:
     if not parameters:
         return "no parameters"
-    return f"{parameters / 1e6:.2f} M parameters · {macs / 1e6:.0f} M multiply-adds"
+    return f"{parameters:,} parameters · {macs / 1e6:,.0f} M multiply-adds"
 
 
 def _shape(shape: tuple[int, ...]) -> str:

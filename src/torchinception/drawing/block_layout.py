@@ -16,7 +16,10 @@ Span = tuple[float, float, float]  # x from, x to, y: what an arrow may start fr
 def lay_out_block(title: str, subtitle: str, chain: Chain, before: tuple[str, tuple[int, ...]]) -> Drawing:
     """The figure of `chain`; `before` is the name and shape of what goes in."""
     needed = max(
-        chain_width(chain), text_width(title, 15), text_width(subtitle, 11), text_width(f"{before[0]} · 0000 × 000 × 000")
+        chain_width(chain),
+        text_width(title, 15),
+        text_width(subtitle, 11),
+        text_width(f"{before[0]} · 0000 × 000 × 000"),
     )
     plan = _Plan()
     left, right = 0.0, needed
@@ -83,20 +86,17 @@ class _Plan:
         self.shapes.append(Box(x - WIDTH / 2, y, WIDTH, height, part.kind))
         for index, text in enumerate(lines):
             size = 12 if index == 0 else 11
-            self.shapes.append(
-                Text(x, y + height - 13.5 - 15 * index, text, size, bold=index == 0, faint=index == 2)
-            )
+            self.shapes.append(Text(x, y + height - 13.5 - 15 * index, text, size, bold=index == 0, faint=index == 2))
         return x, x, y + height
 
     def split(self, part: Split, left: float, right: float, start: Span) -> list[Span]:
-        """Branches side by side; the spare room goes between them."""
+        """Branches side by side, in the middle."""
         widths = [chain_width(branch) for branch in part.branches]
-        room = (right - left - sum(widths)) / max(1, len(widths) - 1)
-        room, x = (room, left) if len(widths) > 1 else (0.0, (left + right - widths[0]) / 2)
+        x = (left + right - _width(part)) / 2
         tails: list[Span] = []
         for branch, width in zip(part.branches, widths, strict=True):
             tails += self.chain(branch, x, x + width, start) if branch else [self.through(x + width / 2, start)]
-            x += width + room
+            x += width + GAP
         return tails
 
     def through(self, x: float, start: Span) -> Span:
@@ -184,6 +184,4 @@ def _flip(shape: Shape, floor: float, left: float) -> Shape:
         case Line():
             return Line(tuple((x + left, floor - y) for x, y in shape.points), shape.arrow)
         case Text():
-            return Text(
-                shape.x + left, floor - shape.y, shape.text, shape.size, shape.anchor, shape.bold, shape.faint
-            )
+            return Text(shape.x + left, floor - shape.y, shape.text, shape.size, shape.anchor, shape.bold, shape.faint)

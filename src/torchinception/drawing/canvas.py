@@ -2,8 +2,10 @@
 
 import io
 from dataclasses import dataclass
+from functools import cache
 from html import escape
 from itertools import pairwise
+from pathlib import Path
 from typing import Literal
 
 from PIL import Image, ImageDraw, ImageFont
@@ -155,6 +157,15 @@ def _head(line: Line) -> tuple[tuple[float, float], ...]:
     )
 
 
+@cache
+def _font(bold: bool, size: float) -> ImageFont.FreeTypeFont:
+    """DejaVu, which comes with matplotlib; the font that comes with Pillow lacks the sign of multiplication."""
+    import matplotlib as mpl
+
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(Path(mpl.get_data_path(), "fonts", "ttf", name), size)
+
+
 def _paint(image: Image.Image, shape: Shape, scale: int) -> None:
     draw = ImageDraw.Draw(image)
     match shape:
@@ -174,14 +185,11 @@ def _paint(image: Image.Image, shape: Shape, scale: int) -> None:
             if shape.arrow:
                 draw.polygon([(x * scale, y * scale) for x, y in _head(shape)], WIRE[0])
         case Text():
-            font = ImageFont.load_default(shape.size * scale)
+            font = _font(shape.bold, shape.size * scale)
             left, top, right, bottom = (round(value) for value in font.getbbox(shape.text, anchor="lm"))
-            stroke = scale / 4 if shape.bold else 0  # the font that comes with Pillow has one weight
             margin = 2 * scale
             stamp = Image.new("L", (right - left + 2 * margin, bottom - top + 2 * margin))
-            ImageDraw.Draw(stamp).text(
-                (margin - left, margin - top), shape.text, 255, font, anchor="lm", stroke_width=stroke
-            )
+            ImageDraw.Draw(stamp).text((margin - left, margin - top), shape.text, 255, font, anchor="lm")
             length = right - left
             before = round({"start": 0.0, "middle": 0.5, "end": 1.0}[shape.anchor] * length)
             x, y = round(shape.x * scale), round(shape.y * scale)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from torchinception.drawing.canvas import Box, Drawing, Kind, Line, Shape, Text, text_width
 from torchinception.drawing.parts import Chain, Operation, Repeat, Split, Sum
@@ -33,12 +34,12 @@ class Column:
 def describe(chain: Chain, side: int) -> tuple[Kind, str]:
     """The kind of a stage, and a word or two about it; `side` is that of the map that goes in."""
     match chain:
-        case (Repeat(),):
-            return "residual", f"{chain[0].count} × residual"
-        case (Sum(),):
-            return "residual", "residual" + _halving(chain[0].shape, side)
-        case (Split(),):
-            return "join", f"{len(chain[0].branches)} branches" + _halving(chain[0].shape, side)
+        case (Repeat() as part,):
+            return "residual", f"{part.count} × residual"
+        case (Sum() as part,):
+            return "residual", "residual" + _halving(part.shape, side)
+        case (Split() as part,):
+            return "join", f"{len(part.branches)} branches" + _halving(part.shape, side)
         case (Operation() as first, Operation() as second) if "depthwise" in first.title:
             return "conv", f"{first.title.split()[0]} separable" + (" /2" if "/2" in first.short + second.short else "")
         case _:
@@ -72,10 +73,8 @@ def lay_out_network(
         label = f"{shape} · {column.what}" if column.what else shape
         shapes.append(Text(centre + 7, floor, label, 11, "end", faint=True, upward=True))
         x += pitch
-    labels = max(
-        max(text_width(c.name, 12.5) for c in columns),
-        max(text_width(" × ".join(map(str, c.shape)) + " · " + c.what, 10.5) for c in columns),
-    )
+    labels = max(text_width(f"{' × '.join(map(str, c.shape))} · {c.what}", 10.5) for c in columns)
+    labels = max(labels, *(text_width(c.name, 12.5) for c in columns))
     legend = {kind: text for kind, text in LEGEND.items() if any(column.kind == kind for column in columns)}
     width = max(x + MARGIN, text_width(title, 16) + 2 * MARGIN, text_width(subtitle, 11) + 2 * MARGIN, taken + MARGIN)
     width = max(width, _legend_width(legend))
@@ -84,9 +83,7 @@ def lay_out_network(
     scale = "Height grows with the square root of the map's side, width with that of its channels."
     rows = _wrap(scale, width - 2 * MARGIN)
     shapes += [Text(MARGIN, foot + 20 + 15 * row, text, 11, "start", faint=True) for row, text in enumerate(rows)]
-    wires = [
-        Line(((a.x + a.width, axis), (b.x, axis)), arrow=False) for a, b in zip(boxes, boxes[1:], strict=False)
-    ]
+    wires = [Line(((a.x + a.width, axis), (b.x, axis)), arrow=False) for a, b in pairwise(boxes)]
     heading = [
         Text(MARGIN, MARGIN + 6, title, 16, "start", bold=True),
         Text(MARGIN, MARGIN + 27, subtitle, 11, "start", faint=True),
@@ -120,7 +117,7 @@ def _head_lines(chain: Chain) -> list[str]:
 
 
 def _halving(shape: tuple[int, ...], side: int) -> str:
-    return f" /{math.ceil(side / shape[1])}" if shape[1] < side * 0.75 else ""
+    return f" /{round(side / shape[1])}" if shape[1] < side * 0.75 else ""
 
 
 def _legend(kinds: Mapping[Kind, str], y: float) -> list[Shape]:
