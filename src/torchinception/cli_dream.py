@@ -26,10 +26,10 @@ def dream(
     octaves: Annotated[
         int, typer.Option(min=1, max=12, help="Sizes, from coarse to fine, each 1.4 times as large.")
     ] = 4,
-    steps: Annotated[int, typer.Option(min=1, help="Steps an octave.")] = 20,
-    rate: Annotated[float, typer.Option(min=0.0001, max=1, help="Mean change of a pixel in a step, of 1.")] = 0.01,
+    steps: Annotated[int, typer.Option(min=1, help="Steps an octave.")] = 40,
+    rate: Annotated[float, typer.Option(min=0.0001, max=1, help="Mean change of a pixel in a step, of 1.")] = 0.03,
     jitter: Annotated[int, typer.Option(min=0, help="Pixels that a step may be shifted by.")] = 16,
-    smoothness: Annotated[float, typer.Option(min=0, max=10, help="Weight of total variation.")] = 0.1,
+    smoothness: Annotated[float, typer.Option(min=0, max=10, help="Weight of total variation.")] = 0.05,
     seed: Annotated[int, typer.Option(min=0, help="Of noise and jitter.")] = 0,
     path: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .png file.")] = Path("dream.png"),
     device: Device = "auto",

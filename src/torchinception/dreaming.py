@@ -45,13 +45,16 @@ class Dream:
 
 @dataclass(frozen=True)
 class Ascent:
-    """How the picture is changed; `rate` is the mean change of a value from 0 to 1 in one step."""
+    """How the picture is changed; `rate` is the mean change of a value from 0 to 1 in one step.
+
+    `jitter` is in pixels, of small pictures at most a sixteenth of the shorter side.
+    """
 
     octaves: int = 4
-    steps: int = 20
-    rate: float = 0.01
+    steps: int = 40
+    rate: float = 0.03
     jitter: int = 16
-    smoothness: float = 0.1
+    smoothness: float = 0.05
 
 
 def dream(
@@ -215,7 +218,8 @@ def _ascend(
 
 
 def _step(activation: _Activation, pixels: Tensor, ascent: Ascent, generator: torch.Generator) -> Tensor:
-    shift = torch.randint(-ascent.jitter, ascent.jitter + 1, (2,), generator=generator).tolist()
+    most = min(ascent.jitter, min(pixels.shape[-2:]) // 16)
+    shift = torch.randint(-most, most + 1, (2,), generator=generator).tolist()
     pixels = pixels.roll(shift, (2, 3))
     way = _even(activation.gradient(pixels)) - ascent.smoothness * _even(_total_variation_gradient(pixels))
     return (pixels + ascent.rate * way).clamp(0, 1).roll([-step for step in shift], (2, 3))

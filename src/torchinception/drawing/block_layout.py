@@ -15,14 +15,10 @@ Span = tuple[float, float, float]  # x from, x to, y: what an arrow may start fr
 
 def lay_out_block(title: str, subtitle: str, chain: Chain, before: tuple[str, tuple[int, ...]]) -> Drawing:
     """The figure of `chain`; `before` is the name and shape of what goes in."""
-    needed = max(
-        chain_width(chain),
-        text_width(title, 15),
-        text_width(subtitle, 11),
-        text_width(f"{before[0]} · 0000 × 000 × 000"),
-    )
+    block = max(chain_width(chain), text_width(f"{before[0]} · 0000 × 000 × 000"))
+    needed = max(block, text_width(title, 15), text_width(subtitle, 11))
     plan = _Plan()
-    left, right = 0.0, needed
+    left, right = (needed - block) / 2, (needed + block) / 2
     start = plan.bar(left, right, 0, before[0], before[1], "input")
     tails = plan.chain(chain, left, right, start)
     top = max(y for _, _, y in tails) + RISE
