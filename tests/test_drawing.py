@@ -49,7 +49,9 @@ def assert_readable(drawing: Drawing) -> None:
     """No text leaves the page or lies on another one; no box leaves the page or lies half on another one."""
     places = [(shape.text, *extent(shape)) for shape in drawing.shapes if isinstance(shape, Text)]
     for text, left, top, right, bottom in places:
-        assert left >= 0 and top >= 0 and right <= drawing.width and bottom <= drawing.height, text
+        assert min(left, top) >= 0, text
+        assert right <= drawing.width, text
+        assert bottom <= drawing.height, text
     boxes = [s for s in drawing.shapes if isinstance(s, Box)]
     places += [("a box", b.x, b.y, b.x + b.width, b.y + b.height) for b in boxes]
     for index, (text, left, top, right, bottom) in enumerate(places):
