@@ -168,7 +168,8 @@ class _Activation:
 
     def __call__(self, pixels: Tensor) -> Tensor:
         found = self.network.endpoints((pixels - self.mean) / self.std, [self.stage])[self.stage]
-        return found.square().mean() if self.channel is None else found[:, self.channel].mean()
+        raised: Tensor = found.square().mean() if self.channel is None else found[:, self.channel].mean()
+        return raised
 
     def measure(self, pixels: Tensor) -> float:
         with torch.inference_mode():
@@ -178,12 +179,11 @@ class _Activation:
         """Of the picture alone: the weights stay as they are, and need none."""
         pixels = pixels.detach().requires_grad_()
         with torch.enable_grad():
-            (gradient,) = torch.autograd.grad(self(pixels), pixels)
-            if not gradient.any():
+            found: tuple[Tensor, ...] = torch.autograd.grad(self(pixels), pixels)
+            if not found[0].any():
                 with _Leaking():
-                    (gradient,) = torch.autograd.grad(self(pixels), pixels)
-        assert isinstance(gradient, Tensor)
-        return gradient
+                    found = torch.autograd.grad(self(pixels), pixels)
+        return found[0]
 
 
 class _Leaking(TorchFunctionMode):
