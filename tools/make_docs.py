@@ -1,7 +1,7 @@
 """Write the generated pages of docs/.
 
-`networks.md` and its drawings come from `summarize` and `draw`, `commands.md` from `--help`, `weights.md` from the catalogue, `folders.md` from
-the odd folders of the tests.
+`networks.md` and its drawings come from `summarize` and `draw`, `commands.md` from `--help`, `weights.md` from the
+catalogue, `folders.md` from the odd folders of the tests.
 
 python tools/make_docs.py            write them
 python tools/make_docs.py --check    exit 1 if they are not current
