@@ -38,15 +38,14 @@ def explain(
     from torchinception.classifier import load
     from torchinception.data.walk import show
     from torchinception.devices import resolve_device
-    from torchinception.errors import ImageError, UsageError
+    from torchinception.errors import ImageError
     from torchinception.explaining import explain
     from torchinception.explaining.attribution import import_captum
-    from torchinception.explaining.sheet import MOST, draw_sheet
+    from torchinception.explaining.sheet import MOST, check_sheet, draw_sheet
     from torchinception.files import write_atomically
     from torchinception.prediction import find_pictures
 
-    if sheet.suffix.lower() != ".png":
-        raise UsageError(f"{sheet} does not end in .png, which a sheet is")
+    check_sheet(sheet)
     import_captum()
     written: list[Path] = []
     rows: list[tuple[str, Explanation]] = []
@@ -54,6 +53,7 @@ def explain(
 
     def write() -> None:
         place = sheet.with_stem(f"{sheet.stem}-{len(written) + 1}") if written else sheet
+        check_sheet(place)
         write_atomically(place, draw_sheet([found for _, found in rows], [title for title, _ in rows]))
         written.append(place)
         rows.clear()

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -12,22 +13,24 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure, SubFigure
+from PIL import Image
 
 from torchinception.classifier import Prediction
 from torchinception.errors import UsageError
-from torchinception.explaining.explanation import STAGED, Explanation
+from torchinception.explaining.explanation import Explanation
 from torchinception.explaining.fonts import find_fonts
 
 HEAT = "inferno"  # its lightness rises evenly, and it is the same to the colour-blind
 FINAL, HEAD, OTHER = "#2a6f97", "#9a6324", "#c9ced6"
 INK, FAINT = "#1c2024", "#5f6b7a"
 ROW_INCHES, DPI = 3.0, 120
+SIGNED = {"Software": "inception explain"}  # instead of matplotlib's version
 MOST = 20  # rows: a sheet of 20 is 7200 pixels long
 WORDS = {
-    "gradcam": "speaks for it",
-    "integrated-gradients": "speaks for it",
-    "occlusion": "needed for it",
-    "layer-activations": "activity",
+    "gradcam": "Grad-CAM at {stage}: what speaks for the class",
+    "integrated-gradients": "Integrated gradients from grey: what adds to the class; {gap} is not accounted for",
+    "occlusion": "Occlusion: what the class is lost without",
+    "layer-activations": "Activations of {stage}, whatever the class",
 }
 STYLE: Any = {"font.size": 9.5, "text.color": INK, "axes.labelcolor": INK, "xtick.color": FAINT, "ytick.color": INK}
 
@@ -60,8 +63,26 @@ def draw_sheet(explanations: Sequence[Explanation], titles: Sequence[str]) -> by
         for row, explanation, title in zip(rows, explanations, titles, strict=True):
             _draw_row(row, explanation, title.translate(numbers), heads=heads)
         buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", metadata={"Software": None})
+        figure.savefig(buffer, format="png", metadata=SIGNED)
     return buffer.getvalue()
+
+
+def check_sheet(path: Path) -> None:
+    """Refuse to write a sheet over anything but an older one.
+
+    Raises:
+        UsageError: the name is not a PNG's, or something else is there.
+    """
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"{path} does not end in .png, which a sheet is")
+    if path.exists():
+        try:
+            with Image.open(path, formats=("PNG",)) as image:
+                ours = image.info.get("Software") == SIGNED["Software"]
+        except (OSError, ValueError):
+            ours = False
+        if not ours:
+            raise UsageError(f"{path} exists and is no sheet; choose another name for it")
 
 
 def _all_names(explanation: Explanation) -> list[str]:
@@ -99,9 +120,8 @@ def _draw_row(row: SubFigure, explanation: Explanation, title: str, *, heads: bo
     scale.outline.set_visible(False)
     for axes in (seen, over):
         axes.set_axis_off()
-    stage = f" at {explanation.stage}" if explanation.stage else ""
-    gap = "" if explanation.gap is None else f", sums to the logit but for {explanation.gap:.1%}"
-    write(0.2, 0.1, f"{explanation.method}{stage}: {WORDS[explanation.method]}{gap}", size=7.5, color=FAINT)
+    words = WORDS[explanation.method].format(stage=explanation.stage, gap=_percent(explanation.gap or 0))
+    write(0.2, 0.1, words, size=7.5, color=FAINT)
 
     left = 0.9 + 2 * side
     about = "" if explanation.method == "layer-activations" else "explained: "
@@ -123,8 +143,7 @@ def _draw_heat(axes: Axes, explanation: Explanation) -> None:
     grey = explanation.picture.mean(2, keepdims=True) / 255
     colour = colormaps[HEAT](strength)[..., :3]
     opacity = 0.15 + 0.6 * strength[..., None]
-    smooth = "nearest" if len(heat) >= 100 else "bilinear" if explanation.method in STAGED else "nearest"
-    axes.imshow(np.clip(grey * (1 - opacity) + colour * opacity, 0, 1), interpolation=smooth)
+    axes.imshow(np.clip(grey * (1 - opacity) + colour * opacity, 0, 1), interpolation="nearest")
     if heat.max() > 0:
         axes.plot(*explanation.peak, "+", color="white", markersize=9, markeredgewidth=2.4)
         axes.plot(*explanation.peak, "+", color="black", markersize=8, markeredgewidth=1.0)
