@@ -94,6 +94,8 @@ def test_a_letter_that_no_font_has_is_written_as_its_number() -> None:
     assert families[0] == "DejaVu Sans"
     assert numbers[0xDCFF] == "\\udcff"
     assert set(numbers) <= {0xF8F0, 0xDCFF}
+    assert find_fonts(["\u24b6"])[1] == {}  # a letter in a circle, which only the STIX fonts of matplotlib have
+    assert draw_sheet([explanation()], ["\u24b6"]) != draw_sheet([explanation()], ["\u24b7"])
     assert find_fonts(["Щука"]) == (["DejaVu Sans"], {})
 
 

@@ -17,7 +17,7 @@ from torchinception.weights.bundle import ModelSpec
 
 SIZE, SIDE = 32, 9
 CLASSES = ("rows", "columns", "chequers", "dots")
-STEPS, PICTURES = 120, 200
+STEPS, PICTURES = 100, 200
 
 
 class Planted(NamedTuple):
@@ -81,9 +81,12 @@ def test_the_network_knows_the_patterns(model: Classifier, unseen: Planted) -> N
 
 
 @pytest.mark.parametrize("method", METHODS[:3])
-def test_95_percent_of_peaks_are_in_the_planted_square(model: Classifier, unseen: Planted, method: str) -> None:
-    found = [explain(model, picture, method) for picture in unseen.pictures]
-    hits = [is_in_square(one, place) for one, place in zip(found, unseen.places, strict=True)]
+def test_95_percent_of_peaks_are_in_the_planted_square(
+    model: Classifier, unseen: Planted, method: str, full: bool
+) -> None:
+    count = PICTURES if full or method == METHODS[0] else 80  # the others take 10 times as long
+    found = [explain(model, picture, method) for picture in unseen.pictures[:count]]
+    hits = [is_in_square(one, place) for one, place in zip(found, unseen.places[:count], strict=True)]
     assert np.mean(hits) >= 0.95
     if method == "integrated-gradients":
         assert max(one.gap or 0 for one in found) <= 0.01

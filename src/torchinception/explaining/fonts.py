@@ -7,6 +7,7 @@ from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
 
 OWN = "DejaVu Sans"
+REGULAR = (400, "normal", "regular")
 PLACEHOLDER = "Last Resort"  # has every letter, as a box
 
 
@@ -16,25 +17,22 @@ def find_fonts(texts: Iterable[str]) -> tuple[list[str], dict[int, str]]:
     And, as `str.translate` takes it, what to write for letters that none has: their numbers, as Python writes them.
     """
     found = [OWN]
-    missing = {letter for text in texts for letter in text if not letter.isspace() and not _has(_own(), letter)}
+    own = _letters(font_manager.findfont(OWN))
+    missing = {ord(letter) for text in texts for letter in text if not letter.isspace()} - own
     fonts = font_manager.fontManager.ttflist if missing else []
-    for font in sorted(fonts, key=lambda font: (font.style != "normal", abs(int(font.weight) - 400), font.fname)):
-        held = {letter for letter in missing if _has(font.fname, letter)}
+    for font in sorted(fonts, key=lambda font: (font.style != "normal", font.weight not in REGULAR, font.fname)):
+        held = missing & _letters(font.fname)
         if held and not font.name.startswith(PLACEHOLDER):
             found.append(font.name)
             missing -= held
-    return found, {ord(letter): letter.encode("ascii", "backslashreplace").decode() for letter in missing}
+    return found, {number: chr(number).encode("ascii", "backslashreplace").decode() for number in missing}
 
 
 @cache
-def _own() -> str:
-    return font_manager.findfont(OWN)
-
-
-@cache
-def _open(path: str) -> FT2Font:
-    return FT2Font(path)
-
-
-def _has(path: str, letter: str) -> bool:
-    return _open(path).get_char_index(ord(letter)) != 0
+def _letters(path: str) -> frozenset[int]:
+    try:
+        font = FT2Font(path)
+        font.set_size(10, 72)  # fonts of coloured pictures have one size, which is not to be had
+    except (OSError, RuntimeError, ValueError):
+        return frozenset()
+    return frozenset(font.get_charmap())
