@@ -19,6 +19,7 @@ from torchinception.cli_data import data_app
 from torchinception.cli_draw import draw
 from torchinception.cli_dream import dream
 from torchinception.cli_evaluate import evaluate
+from torchinception.cli_explain import explain
 from torchinception.cli_export import export
 from torchinception.cli_predict import Device, predict
 from torchinception.cli_recipes import recipes_app
@@ -202,6 +203,11 @@ app.command(epilog="Example: inception evaluate runs/flowers flowers/val")(evalu
 app.command(epilog="Examples: inception predict runs/flowers photos/   ·   inception predict runs/flowers '**/*.jpg'")(
     predict
 )
+
+
+app.command(
+    epilog="Examples: inception explain runs/flowers rose.jpg   ·   inception explain runs/flowers photos/ --class tulip"
+)(explain)
 
 
 app.command(
