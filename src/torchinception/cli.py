@@ -206,7 +206,8 @@ app.command(epilog="Examples: inception predict runs/flowers photos/   ·   ince
 
 
 app.command(
-    epilog="Examples: inception explain runs/flowers rose.jpg   ·   inception explain runs/flowers photos/ --class tulip"
+    epilog="Examples: inception explain runs/flowers rose.jpg   ·   "
+    "inception explain runs/flowers photos/ --class tulip"
 )(explain)
 
 

@@ -38,7 +38,7 @@ def explain(
     from torchinception.classifier import load
     from torchinception.data.walk import show
     from torchinception.devices import resolve_device
-    from torchinception.errors import ImageError
+    from torchinception.errors import ImageError, UsageError
     from torchinception.explaining import explain
     from torchinception.explaining.attribution import import_captum
     from torchinception.explaining.sheet import MOST, check_sheet, draw_sheet
@@ -60,7 +60,9 @@ def explain(
 
     bad = 0
     with Screen() as screen:
-        files = find_pictures(images, screen)
+        files = [path for path in find_pictures(images, screen) if isinstance(path, Path)]
+        if not files:
+            raise UsageError("only shards by URL are named; explain takes pictures that are files here")
         loaded = load(model, resolve_device(device), listener=screen)
         for done, path in enumerate(files, 1):
             try:
