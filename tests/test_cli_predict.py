@@ -166,6 +166,7 @@ def test_json_goes_to_stdout_while_a_bar_is_on_the_screen(
         (["--engine", "tensorrt"], "no engine named tensorrt; expected auto, torch"),
         (["--precision", "int8"], "--precision int8 needs --calibrate DATA"),
         (["--calibrate", "."], "--calibrate is for --precision int8"),
+        (["--precision", "int8", "--calibrate", ".", "--engine", "torch"], "no int8 in the engine torch"),
     ],
 )
 def test_what_cannot_go_together_exits_with_2_and_writes_nothing(

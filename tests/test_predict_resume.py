@@ -12,7 +12,7 @@ from data_fixtures import full_disk, listing, tiny_classifier, write_classes
 from predict_fixtures import KINDS, contents, finish, start, stop
 from store_fixtures import Notes
 
-from torchinception.classifier import Classifier
+from torchinception.classifier import Classifier, engine
 from torchinception.errors import SaveError, UsageError
 from torchinception.prediction.parts import part_of
 
@@ -135,6 +135,16 @@ def test_other_pictures_are_refused_and_more_of_them_behind_are_not(
         finish(model, photos, path, resume=True)
     (photos / "000b.png").rename(photos / "last.png")
     assert finish(model, photos, path, resume=True).done == 12
+
+
+def test_another_precision_is_refused_and_another_engine_is_not(photos: Path, tmp_path: Path) -> None:
+    path, other = tmp_path / "out.csv", tiny_classifier("a", "b", "c")
+    stop(start(other, photos, path), 1)
+    other.use(engine(other, precision="bf16"))
+    with pytest.raises(UsageError, match="is of another precision"):
+        start(other, photos, path, resume=True)
+    other.use(engine(other, "onnx"))
+    stop(start(other, photos, path, resume=True), 1)
 
 
 def test_another_batch_may_go_on(model: Classifier, photos: Path, tmp_path: Path) -> None:

@@ -54,13 +54,14 @@ def use_engine(
     from torchinception.quantization import quantize_model
 
     check_calibrate(precision, calibrate)
+    if calibrate and name not in ("auto", "onnx", "openvino"):
+        raise UsageError(f"no int8 in the engine {name}; expected auto, onnx or openvino")
     size = fitting_batch(model.preprocess.size, model.device, pictures) if batch == "auto" else int(batch)
     floats = "fp32" if calibrate else precision
     model.use(engine(model, name, batch=size, threads=threads, precision=floats, pictures=pictures, listener=listener))
     if calibrate:
-        runtime = name if name in ("onnx", "openvino") else "auto"
         quantized, _ = quantize_model(
-            model, calibrate, name=runtime, max_loss=max_loss, batch=size, threads=threads, listener=listener
+            model, calibrate, name=name, max_loss=max_loss, batch=size, threads=threads, listener=listener
         )
         model.use(quantized)
     return size

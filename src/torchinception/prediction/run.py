@@ -81,7 +81,7 @@ class Run:
         return part
 
     def _of(self, output: Output) -> dict[str, Any]:
-        """What decides the rows; of the batch, the device and the engine they are independent, but for rounding."""
+        """What decides the rows, which the batch, the device and an engine in fp32 change by no more than rounding."""
         spec = self._model.spec
         kept = spec.model_dump(mode="json", include={"network", "classes", "names", "channels", "bn_eps", "preprocess"})
         text = json.dumps(kept) + tensors_sha256(self._model.network.state_dict())
@@ -89,7 +89,9 @@ class Run:
         top = 0 if output.features else self._plan.top
         share = None if self._share is None else [self._share.start, self._share.stop]
         model = hashlib.sha256(text.encode()).hexdigest()
-        return dict(model=model, output=kind, top=top, fast_decode=self._plan.fast, share=share)
+        precision = self._model.engine.precision
+        of = dict(model=model, output=kind, top=top, fast_decode=self._plan.fast, share=share)
+        return of if precision == "fp32" else of | dict(precision=precision)
 
     def __iter__(self) -> Iterator[list[Row]]:
         if self._part is None:
