@@ -22,7 +22,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def test_a_peer_has_our_weights_and_answers_as_we_do_in_float64(with_peer: str, tmp_path: Path) -> None:
     subject = make_subject(with_peer, 2, tmp_path)
     peer = make_peer(subject, tmp_path)
-    assert (peer.library, peer.network) == PEERS[with_peer]
+    assert (peer.origin, peer.network) == PEERS[with_peer]
     assert peer.note == ""
     with torch.no_grad():
         found = peer.build().double()(subject.pictures.double())
@@ -32,7 +32,7 @@ def test_a_peer_has_our_weights_and_answers_as_we_do_in_float64(with_peer: str, 
 def test_a_network_that_no_other_library_has_stands_in_itself_and_says_so(tmp_path: Path) -> None:
     subject = make_subject("tiny_inception", 1, tmp_path)
     peer = make_peer(subject, tmp_path)
-    assert peer.library == "PyTorch"
+    assert peer.origin == "PyTorch"
     assert peer.note.startswith("no other library computes tiny_inception")
 
 

@@ -46,7 +46,7 @@ INPUT = "pictures"
 class Peer:
     """Another library's network and the file of its weights; of the library "PyTorch" it is ours, as it is."""
 
-    library: str
+    origin: str
     network: str
     classes: int
     weights: Path
@@ -55,19 +55,19 @@ class Peer:
     @property
     def reference(self) -> str:
         """The name of the side that others are compared with."""
-        return f"{self.library} eager"
+        return f"{self.origin} eager"
 
     @property
     def package(self) -> str:
         """The library and its version."""
-        return f"{self.library} {version('torch' if self.library == 'PyTorch' else self.library)}"
+        return f"{self.origin} {version('torch' if self.origin == 'PyTorch' else self.origin)}"
 
     def build(self) -> nn.Module:
         """In evaluation mode, as the library makes it."""
-        if self.library == "PyTorch":
+        if self.origin == "PyTorch":
             return load_model(self.weights)[0]
         with torch.device("meta"):  # its own initialization takes up to a minute
-            net = _create(self.library, self.network, self.classes)
+            net = _create(self.origin, self.network, self.classes)
         net.load_state_dict(load_file(self.weights), assign=True)
         return net.eval()
 
@@ -123,8 +123,8 @@ def peer_sides(peer: Peer, pictures: Pictures, threads: int, folder: Path) -> tu
     """The peer in PyTorch and in the runtimes that are installed, for float32 (N, C, H, W); and notes."""
     eager = {
         peer.reference: partial(in_pytorch, peer, pictures, threads),
-        f"{peer.library} channels_last": partial(in_pytorch, peer, pictures, threads, channels_last=True),
-        f"{peer.library} compiled": partial(in_pytorch, peer, pictures, threads, compiled=True),
+        f"{peer.origin} channels_last": partial(in_pytorch, peer, pictures, threads, channels_last=True),
+        f"{peer.origin} compiled": partial(in_pytorch, peer, pictures, threads, compiled=True),
     }
     sides = [Side(name, "peer", prepare, environment(threads, spin=None)) for name, prepare in eager.items()]
     there = {name for name, package in RUNTIMES.items() if find_spec(package)}
@@ -144,7 +144,7 @@ def peer_sides(peer: Peer, pictures: Pictures, threads: int, folder: Path) -> tu
     for name, run in (("ONNX Runtime", in_onnxruntime), ("OpenVINO", in_openvino)):
         if name in there:
             prepare = partial(run, model, pictures, threads)
-            sides.append(Side(f"{peer.library} in {name}", "runtime", prepare, environment(threads, spin=None)))
+            sides.append(Side(f"{peer.origin} in {name}", "runtime", prepare, environment(threads, spin=None)))
     return sides, notes
 
 
@@ -170,8 +170,8 @@ def in_pytorch(
     peer: Peer, pictures: Pictures, threads: int, *, channels_last: bool = False, compiled: bool = False
 ) -> Load:
     """As a user calls it, in inference mode."""
-    if peer.library != "PyTorch":
-        importlib.import_module(peer.library)
+    if peer.origin != "PyTorch":
+        importlib.import_module(peer.origin)
     torch.set_num_threads(threads)
 
     def load() -> tuple[str, Run]:
