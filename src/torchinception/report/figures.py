@@ -6,11 +6,12 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.rcsetup import cycler
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from torchinception.report.records import Bin
@@ -22,7 +23,7 @@ STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "report", "font.size": 11,
 STYLE |= {"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25}
 STYLE |= {"text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK}
 STYLE |= {"grid.color": INK, "figure.facecolor": "none", "axes.facecolor": "none", "legend.frameon": False}
-STYLE |= {"axes.prop_cycle": mpl.cycler(color=LINES), "axes.titlesize": 12}
+STYLE |= {"axes.prop_cycle": cycler("color", LINES), "axes.titlesize": 12, "axes.axisbelow": True}
 MOST_CLASSES = 24  # that a matrix is readable with
 MOST_LETTERS = 28
 
@@ -71,7 +72,7 @@ def confusion(classes: Sequence[str], counts: Mapping[str, Mapping[str, int]]) -
     fractions = np.array(rows) / np.array(sums)[:, None]
     for place, fraction in np.ndenumerate(fractions):
         if fraction:
-            axes.add_patch(mpl.patches.Rectangle((place[1] - 0.5, place[0] - 0.5), 1, 1, color=BLUE, alpha=_tint(fraction)))
+            axes.add_patch(Rectangle((place[1] - 0.5, place[0] - 0.5), 1, 1, color=BLUE, alpha=_tint(fraction)))
             text = str(rows[place[0]][place[1]])
             axes.text(place[1], place[0], text, ha="center", va="center", size=9 if len(text) < 4 else 7)
     axes.set(xlim=(-0.5, len(classes) - 0.5), ylim=(len(classes) - 0.5, -0.5), aspect="equal")
@@ -123,7 +124,7 @@ def _svg(figure: Figure, name: str) -> Markup:
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the browser has it
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()[buffer.getvalue().index("<svg") :]
-    text = re.sub(r'<metadata>.*?</metadata>', "", text, flags=re.DOTALL).replace(INK, "currentColor")
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL).replace(INK, "currentColor")
     own = re.sub(r"\W+", "-", name.lower())
     text = re.sub(r'(\bid="|url\(#|xlink:href="#)', rf"\g<1>{own}-", text)
     return Markup(text)  # noqa: S704, matplotlib escapes its text

@@ -76,12 +76,7 @@ def _most_confused(classes: Sequence[str], counts: Mapping[str, Mapping[str, int
     if len(classes) <= MOST_CLASSES:
         return list(classes)
     pairs = Counter(
-        {
-            (truth, guess): number
-            for truth, named in counts.items()
-            for guess, number in named.items()
-            if truth != guess
-        }
+        {(truth, guess): number for truth, named in counts.items() for guess, number in named.items() if truth != guess}
     )
     chosen = dict.fromkeys(name for pair, _ in pairs.most_common() for name in pair)
     kept = set(list(chosen)[:MOST_CLASSES])
