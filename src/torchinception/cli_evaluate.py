@@ -34,7 +34,7 @@ SILENCE_SECONDS = 600  # a batch of 144 crops through several networks takes min
 
 def evaluate(
     models: Annotated[
-        list[str], typer.Argument(metavar="MODEL…", help="Model files, runs, or names from: inception models --weights")
+        list[str], typer.Argument(metavar="MODEL", help="Model files, runs, or names from: inception models --weights")
     ],
     data: Annotated[
         str, typer.Argument(metavar="DATA", help="As for train; its test or else val pictures if it has such.")
