@@ -16,7 +16,7 @@ test: .venv/.dev  ## Run the tests, two files at a time.
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 stress: .venv/.dev  ## Kill, stop and damage training as often as docs/guarantees.md says; writes stress.json.
-	$(BIN)/python -m pytest --full -vv tests/test_strace.py tests/test_store_damage.py tests/test_kill.py tests/test_hostile_weights.py tests/test_hostile_pictures.py
+	$(BIN)/python -m pytest --full -vv tests/test_strace.py tests/test_store_damage.py tests/test_kill.py tests/test_hostile_weights.py tests/test_hostile_pictures.py tests/test_predict_kill.py tests/test_runtimes.py tests/test_exports.py
 
 check: .venv/.dev  ## Lint, format, types, import rules, generated docs.
 	$(BIN)/ruff check
@@ -33,6 +33,10 @@ bench: .venv/.dev  ## Measure speeds as ratios; writes benchmarks/results/.
 	$(BIN)/python benchmarks/samples.py
 	$(BIN)/python benchmarks/pictures.py
 	$(BIN)/python benchmarks/torch_engine.py
+	$(BIN)/python benchmarks/choice.py
+	$(BIN)/python benchmarks/predict.py
+	$(BIN)/python benchmarks/int8.py
+	$(BIN)/python benchmarks/runtimes.py
 
 docs: .venv/.dev  ## Write the generated pages of docs/ anew.
 	$(BIN)/python tools/make_docs.py

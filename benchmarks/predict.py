@@ -30,8 +30,9 @@ from torchvision.transforms import CenterCrop, Compose, Normalize, Resize, ToTen
 from torchinception.classifier import Classifier, load
 from torchinception.data.images import open_image
 from torchinception.data.transforms import stack
+from torchinception.engines.batches import fitting_batch
 from torchinception.engines.engine import build
-from torchinception.prediction import Output, Plan, Run, choose_batch, find_inputs
+from torchinception.prediction import Output, Plan, Run, find_inputs
 
 ALLOWED = 1e-4  # of the largest logit
 
@@ -111,7 +112,7 @@ def main() -> None:
         torch.save(net.state_dict(), Path(place) / "inception_v3.pth")
         model = load(Path(place) / "inception_v3.pth", source="torchvision_inception_v3")
         look = model.preprocess
-        batch = choose_batch(look.size, model.device)
+        batch = fitting_batch(look.size, model.device)
         model.use(build(engine, model.network, preprocess=look, batch=batch))
         usual = Compose([Resize(round(look.size / look.crop)), CenterCrop(look.size), ToTensor()])
         usual.transforms.append(Normalize(look.mean, look.std))

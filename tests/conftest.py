@@ -28,6 +28,8 @@ atexit.register(shutil.rmtree, os.environ["TORCHINCEPTION_CACHE"], ignore_errors
 for forced in ("FORCE_COLOR", "GITHUB_ACTIONS", "NO_COLOR", "PY_COLORS", "TERMINAL_WIDTH"):
     os.environ.pop(forced, None)
 
+collect_ignore = ["int8_fixtures.py"]  # a plugin of two files; looked through for doctests first it could be none
+
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(list(child.PRELOAD))
 CLASSES = ("bag", "sneaker", "trouser")
@@ -76,6 +78,13 @@ class Running:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The demonstration takes longest, so it comes last."""
     items.sort(key=lambda item: "demonstration" in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(autouse=True)
+def _no_handler_is_left() -> Iterator[None]:
+    """PyTorch's loaders leave a handler of SIGCHLD behind; with it, waiting for a later child ended in SIGSEGV here."""
+    yield
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

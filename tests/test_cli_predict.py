@@ -159,10 +159,13 @@ def test_json_goes_to_stdout_while_a_bar_is_on_the_screen(
         (["--features", "a.npy", "--json"], "leave one of them out"),
         (["--features", "a.npz"], "ends in .npy or .parquet"),
         (["--features", "a.npy", "--stage", "mixed_9z"], "no stage named mixed_9z in tiny_inception; stages: conv_1"),
-        (["--batch", "0"], "--batch is auto or a number of 1 or more, not 0"),
-        (["--batch", "many"], "not many"),
+        (["--batch", "0"], "0 is neither auto nor a number from 1 on"),
+        (["--batch", "many"], "many is neither auto nor"),
         (["--csv", "a.png"], "exists and is no .csv file"),
         (["-"], "name nothing beside it"),
+        (["--engine", "tensorrt"], "no engine named tensorrt; expected auto, torch"),
+        (["--precision", "int8"], "--precision int8 needs --calibrate DATA"),
+        (["--calibrate", "."], "--calibrate is for --precision int8"),
     ],
 )
 def test_what_cannot_go_together_exits_with_2_and_writes_nothing(
@@ -190,7 +193,7 @@ def test_a_file_that_is_written_among_the_pictures_is_none_of_them(
 
 def test_evaluate_agrees_with_the_runs_own_metrics(inception: Inception, finished: Path, split: Path) -> None:
     metrics = json.loads((finished / "metrics.json").read_text())
-    found = json.loads(inception("evaluate", finished, split, "--json", "--batch", 8).out)
+    found = json.loads(inception("evaluate", finished, split, "--json", "--batch", 8, "--engine", "torch").out)
     assert {key: found[key] for key in ("top1", "top5", "loss", "pictures", "per_class")} == {
         **{key: metrics[f"val_{key}"] for key in ("top1", "top5", "loss", "pictures")},
         "per_class": metrics["per_class"],

@@ -13,7 +13,9 @@ from child import At
 from conftest import Result
 from data_fixtures import listing
 
+from torchinception.classifier import load
 from torchinception.data.sample import CLASSES
+from torchinception.dreaming import dream
 
 Inception = Callable[..., Result]
 SIXTH_STEP = At("*/train/*", 5 * 32 + 1, SIGTERM)
@@ -110,3 +112,10 @@ def test_a_demo_that_cannot_be_written_exits_with_74(inception: Inception, tmp_p
     (tmp_path / "file").write_text("in the way")
     result = inception("demo", "--out", tmp_path / "file" / "demo")
     assert (result.code, "cannot write" in result.err) == (74, True)
+
+
+def test_dreaming_raises_the_last_stage_five_times(demonstration: tuple[Result, Path]) -> None:
+    run = demonstration[1] / "runs/demo"
+    for picture in sorted((run / "data/test").glob("*/000.png")):
+        found = dream(load(run), picture, "inception_3b")
+        assert found.after >= 5 * found.before > 0

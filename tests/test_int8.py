@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from engine_fixtures import answers, crops, error, inputs, settled, small_size
+from engine_fixtures import answers, error, inputs, settled, small_size
 from torch import Tensor
 
 from torchinception.classifier import Classifier
+from torchinception.data.real_pictures import real_pictures
 from torchinception.data.sample import SIDE
 from torchinception.data.transforms import Preprocess
 from torchinception.engines import int8_graph
@@ -62,7 +63,7 @@ def test_scaled_pictures_are_answered_as_the_bytes_that_they_were(
 def test_every_grey_level_survives_scaling() -> None:
     preprocess = Preprocess(size=16, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
     pictures = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16, 1).repeat(1, 1, 1, 3)
-    engine = quantize("onnx", create("tiny_inception"), preprocess, [crops(1, 16, 16)])
+    engine = quantize("onnx", create("tiny_inception"), preprocess, [real_pictures(1, 16, 16)])
     assert engine._grey_levels(inputs(pictures, preprocess)).equal(pictures)  # type: ignore[attr-defined]
 
 
@@ -100,7 +101,7 @@ def apart(one: Tensor, other: Tensor) -> float:
 
 def test_stages_of_every_network_are_nearly_those_of_float64(network: str, size: tuple[int, int]) -> None:
     """Random weights let errors grow from stage to stage, up to 0.12 at two thirds of v4's and 0.36 at its end."""
-    pictures = crops(2, *size)
+    pictures = real_pictures(2, *size)
     x = inputs(pictures, PREPROCESS)
     net = settled(network, x)
     stages = list(net.trunk._modules)
@@ -117,8 +118,8 @@ def test_stages_of_every_network_are_nearly_those_of_float64(network: str, size:
 def test_only_whole_sums_are_8_bits(trained: Classifier) -> None:
     """Response normalization, the first convolution and the classifier stay in float."""
     onnx = pytest.importorskip("onnx", reason="the extra onnx is installed by make")
-    net = settled("googlenet", inputs(crops(2, 75, 86), PREPROCESS))
-    model = onnx.load_from_string(quantized_model("onnx", net, PREPROCESS, [crops(1, 75, 86)]))
+    net = settled("googlenet", inputs(real_pictures(2, 75, 86), PREPROCESS))
+    model = onnx.load_from_string(quantized_model("onnx", net, PREPROCESS, [real_pictures(1, 75, 86)]))
     makers = {output: node for node in model.graph.node for output in node.output}
     read_by = {node.name: [makers[name].op_type for name in node.input if name in makers] for node in model.graph.node}
     convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
@@ -138,7 +139,7 @@ def test_a_model_of_onnx_takes_any_number_of_pictures(trained: Classifier, check
 
 
 def test_openvinos_files_answer_as_the_engine(engines: dict[str, Engine], checked: Tensor, tmp_path: Path) -> None:
-    write_openvino(engines["openvino"]._model, tmp_path / "net.xml")  # type: ignore[attr-defined]
+    write_openvino(engines["openvino"].model, tmp_path / "net.xml")  # type: ignore[attr-defined]
     assert {path.name for path in tmp_path.iterdir()} >= {"net.xml", "net.bin"}
     compiled = import_openvino().Core().compile_model(tmp_path / "net.xml", "CPU", dict(INFERENCE_PRECISION_HINT="f32"))
     answer = compiled(checked[:5].numpy())["logits"]

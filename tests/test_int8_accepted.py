@@ -9,13 +9,14 @@ from typing import cast
 
 import pytest
 import torch
-from engine_fixtures import crops, error
+from engine_fixtures import error
 from store_fixtures import Notes
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from torchinception.classifier import Classifier
 from torchinception.data.folder import scan
+from torchinception.data.real_pictures import real_pictures
 from torchinception.data.sample import SIDE
 from torchinception.engines.engine import Engine, build
 from torchinception.engines.int8 import quantized_model
@@ -215,7 +216,7 @@ def test_a_package_that_is_not_installed_is_named(
     with pytest.raises(UsageError, match=r"needs onnx and openvino and nncf: pip install 'torchinception\[int8\]'"):
         quantize_model(model, clothes, name="openvino")
     with pytest.raises(UsageError, match=rf"{missing}: pip install"):
-        quantized_model("openvino", model.network, model.preprocess, [crops(1, SIDE, SIDE)])
+        quantized_model("openvino", model.network, model.preprocess, [real_pictures(1, SIDE, SIDE)])
     assert quantize_model(model, clothes, calibration=60, listener=notes)[0].name == "onnx"
 
 

@@ -13,7 +13,7 @@ from predict_fixtures import KINDS, contents, finish, output, start
 
 from torchinception.classifier import Classifier
 from torchinception.errors import UsageError
-from torchinception.prediction import choose_batch, features_file, find_inputs, predict_files
+from torchinception.prediction import features_file, find_inputs, predict_files
 
 WIDTH = 84  # channels of the last stage
 
@@ -111,14 +111,6 @@ def test_no_other_file_is_written_over(tmp_path: Path, name: str, told: str) -> 
     (tmp_path / "a.png").touch()
     with pytest.raises(UsageError, match=told):
         output(tmp_path / name) if name == "a.png" else features_file(tmp_path / name)
-
-
-def test_a_batch_suits_the_size_and_the_device_and_is_no_larger_than_needed() -> None:
-    cpu, gpu = torch.device("cpu"), torch.device("cuda")
-    sizes = (28, 128, 224, 299, 2000)
-    assert [choose_batch(size, cpu) for size in sizes] == [256, 32, 8, 8, 1]
-    assert [choose_batch(size, gpu) for size in sizes] == [8 * choose_batch(size, cpu) for size in sizes]
-    assert [choose_batch(299, gpu, count) for count in (1, 5, 1000)] == [1, 5, 64]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse names that are no text")

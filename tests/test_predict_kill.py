@@ -89,7 +89,7 @@ def test_a_prediction_killed_at_random_points_ends_as_one_never_killed(
 @pytest.mark.parametrize(
     "moment",
     [
-        At("*/state.json", 3, SIGKILL, event="os.rename", begun=True),
+        At("*/state.json", 1, SIGKILL, event="os.rename", begun=True),
         At("*/features.npy.csv", 1, SIGKILL, event="os.rename", begun=True),
         At("*/features.npy", 1, SIGKILL, event="os.rename", begun=True),
         At("*.part.*.tmp", 1, SIGKILL, event="os.rename", begun=True),

@@ -1,7 +1,7 @@
 """Write the generated pages of docs/.
 
-`networks.md` comes from `summarize`, `commands.md` from `--help`, `weights.md` from the catalogue, `folders.md` from
-the odd folders of the tests.
+`networks.md` and its drawings come from `summarize` and `draw`, `commands.md` from `--help`, `weights.md` from the
+catalogue, `folders.md` from the odd folders of the tests.
 
 python tools/make_docs.py            write them
 python tools/make_docs.py --check    exit 1 if they are not current
@@ -18,6 +18,13 @@ from typer.testing import CliRunner
 from weights_page import catalogue_page
 
 DOCS = Path(__file__).parents[1] / "docs"
+BLOCKS = {  # drawn below the networks that they are of
+    "googlenet": "inception_3a",
+    "inception_v3": "mixed_5b mixed_6a mixed_6b mixed_7c",
+    "inception_v4": "mixed_7b",
+    "inception_resnet_v2": "block_35 block_17",
+    "xception": "block_2 block_4",
+}
 NOTE = "<!-- Made by tools/make_docs.py; edit the source, not this page. -->\n"
 
 
@@ -49,12 +56,24 @@ def networks() -> str:
         page.append(f"At {s.size} px; takes pictures from {spec.min_size} px")
         if spec.aux:
             page.append(f"(with auxiliary heads: {describe_sizes(spec.aux_sizes)})")
+        page.append(f"\n![{name} to scale](networks/{name}.svg)")
         page.append("\n| stage | output | parameters | MACs | receptive field |\n|---|---|--:|--:|--:|")
         for r in (*s.rows, *s.aux_rows):
             shape = " x ".join(map(str, r.shape))
             page.append(f"| `{r.stage}` | {shape} | {r.parameters:,} | {r.macs:,} | {r.receptive_field_px} |")
+        page += [f"\n![{name} {stage}](networks/{name}-{stage}.svg)" for stage in BLOCKS.get(name, "").split()]
         page.append("")
     return "\n".join(page)
+
+
+def drawings() -> dict[str, str]:
+    """Every network to scale, and blocks as the papers draw them."""
+    from torchinception.drawing import draw
+    from torchinception.models import NETWORKS
+
+    pages = {f"networks/{name}.svg": draw(name).svg() for name in NETWORKS}
+    blocks = [(name, stage) for name, stages in BLOCKS.items() for stage in stages.split()]
+    return pages | {f"networks/{name}-{stage}.svg": draw(name, stage).svg() for name, stage in blocks}
 
 
 def home(name: str) -> ModuleType | None:
@@ -94,12 +113,13 @@ def main() -> None:
     check = parser.parse_args().check
     stale = []
     pages = {"networks.md": networks(), "commands.md": commands(), "weights.md": f"{NOTE}\n{catalogue_page()}"}
-    pages["folders.md"] = folders()
+    pages |= {"folders.md": folders(), **drawings()}
     for name, text in pages.items():
         path = DOCS / name
         if check and (not path.exists() or path.read_text("utf-8") != text):
             stale.append(path.name)
         elif not check:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(text, "utf-8")
     if stale:
         sys.exit(f"not current: {', '.join(stale)}; run make docs")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torchinception.classifier import Classifier, Prediction, engine, load
     from torchinception.errors import InceptionError
     from torchinception.evaluation import Evaluation, evaluate
+    from torchinception.explaining import Explanation, explain
     from torchinception.exports.exporting import export
     from torchinception.models import NETWORKS, Inception, create
     from torchinception.summary import Summary, summarize
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _HOMES = {  # imported at first use: what only predicts need not wait for what trains
     "classifier": ("Classifier", "Prediction", "engine", "load"),
     "errors": ("InceptionError",),
+    "explaining": ("Explanation", "explain"),
     "exports.exporting": ("export",),
     "evaluation": ("Evaluation", "evaluate"),
     "models": ("NETWORKS", "Inception", "create"),
@@ -30,6 +32,7 @@ __all__ = [
     "NETWORKS",
     "Classifier",
     "Evaluation",
+    "Explanation",
     "Inception",
     "InceptionError",
     "Prediction",
@@ -37,6 +40,7 @@ __all__ = [
     "create",
     "engine",
     "evaluate",
+    "explain",
     "export",
     "load",
     "summarize",

@@ -16,7 +16,10 @@ import typer
 
 from torchinception.cli_bench import bench
 from torchinception.cli_data import data_app
+from torchinception.cli_draw import draw
+from torchinception.cli_dream import dream
 from torchinception.cli_evaluate import evaluate
+from torchinception.cli_explain import explain
 from torchinception.cli_export import export
 from torchinception.cli_predict import Device, predict
 from torchinception.cli_recipes import recipes_app
@@ -151,6 +154,11 @@ def compare(
     print_table("", headings, rows, " ".join(headings[1:]))
 
 
+app.command(
+    epilog="Examples: inception draw inception_v3   ·   inception draw googlenet --stage inception_3a --out 3a.png"
+)(draw)
+
+
 @app.command(epilog="Example: inception claims")
 def claims(as_json: Json = False) -> None:
     """Check what the textbook says in figures against the primary sources and the networks here."""
@@ -195,6 +203,18 @@ app.command(epilog="Example: inception evaluate runs/flowers flowers/val")(evalu
 app.command(epilog="Examples: inception predict runs/flowers photos/   ·   inception predict runs/flowers '**/*.jpg'")(
     predict
 )
+
+
+app.command(
+    epilog="Examples: inception explain runs/flowers rose.jpg   ·   "
+    "inception explain runs/flowers photos/ --class tulip"
+)(explain)
+
+
+app.command(
+    epilog="Examples: inception dream MODEL photo.jpg --stage inception_4c   ·   inception dream MODEL noise --stage "
+    "inception_4c --channels 0:16"
+)(dream)
 
 
 app.command(

@@ -41,6 +41,7 @@ def quantize_model(
     max_loss: float = 0.5,
     batch: int = 1,
     threads: int | None = None,
+    anywhere: bool = False,
     listener: Listener | None = None,
 ) -> tuple[Engine, Parity]:
     """The quickest engine in 8 bits that answers as the model's own engine does in fp32; the model keeps that one.
@@ -57,6 +58,7 @@ def quantize_model(
         max_loss: in points, hundredths of the pictures.
         batch: how many pictures at a time it is to be quickest for.
         threads: how many a call uses; None: as many as the model's engine.
+        anywhere: make it right on every processor, see `engines.int8_graph.saturates`, and not on this one alone.
         listener: hears of progress, and what was found.
 
     Raises:
@@ -76,7 +78,8 @@ def quantize_model(
         raise UsageError(f"int8 is compared with fp32, but the model's engine computes in {fp32.precision}")
     chosen = _choose(model, data, calibration, check, listener)
     threads = fp32.threads if threads is None else threads
-    found = [_attempt(model, one, chosen, max_loss, batch, threads, listener) for one in names]
+    half_range = anywhere or saturates()
+    found = [_attempt(model, one, chosen, max_loss, batch, threads, half_range, listener) for one in names]
     for _, parity in found:
         listener.say(str(parity))
     good = [(engine, parity) for engine, parity in found if parity.accepted]
@@ -103,7 +106,7 @@ def _runtimes(name: str) -> Sequence[str]:
 
 def _choose(model: Classifier, data: str | Path, calibration: int, check: int, listener: Listener) -> Chosen:
     if not is_stock(data) and holds_only_files(as_path(data)):
-        paths = find_pictures([str(data)], listener)
+        paths = [path for path in find_pictures([str(data)], listener) if isinstance(path, Path)]
         return choose_unlabelled(paths, calibration=calibration, check=check, listener=listener)
     return choose_labelled(
         scan(data, listener),
@@ -117,7 +120,14 @@ def _choose(model: Classifier, data: str | Path, calibration: int, check: int, l
 
 
 def _attempt(
-    model: Classifier, name: str, chosen: Chosen, max_loss: float, batch: int, threads: int, listener: Listener
+    model: Classifier,
+    name: str,
+    chosen: Chosen,
+    max_loss: float,
+    batch: int,
+    threads: int,
+    half_range: bool,
+    listener: Listener,
 ) -> tuple[Engine, Parity]:
     """The engine of one runtime, and how it compares."""
     net, preprocess = model.network, model.preprocess
@@ -126,12 +136,14 @@ def _attempt(
     versions = [version(package) for package in int8.PACKAGES[name]]
     digests = [sample.digest for sample in chosen.calibration]
     network = (net.name, net.options, tensors_sha256(net.state_dict()))
-    key = key_of(FORMAT, name, versions, saturates(), network, cropped, digests)
+    key = key_of(FORMAT, name, versions, half_range, network, cropped, digests)
     kept = Kept(f"{name}-{key[:32]}", listener)
     content = kept.model()
     if content is None:
         listener.say(f"Quantizing for {name} with {len(digests)} pictures")
-        content = int8.quantized_model(name, net, preprocess, list(read(chosen.calibration, preprocess)))
+        content = int8.quantized_model(
+            name, net, preprocess, list(read(chosen.calibration, preprocess)), half_range=half_range
+        )
         kept.keep_model(content)
     size = (preprocess.size, preprocess.size)
     engine = int8.load_quantized(name, net, preprocess, content, size, batch=batch, threads=threads)

@@ -66,13 +66,13 @@ def summarize(name: str, size: int | None = None, *, classes: int | None = None,
         net = create(name, classes, aux=True, channels=channels).eval()
         x = torch.empty(1, channels, size, size)
     rows, heads = [], []
-    field, jump = 1, 1
+    seen = [(1, 1), (1, 1)]
     net.check_size(x, aux=False)
     with torch.no_grad():
         for stage, module in net.trunk.named_children():
             x, row = _row(stage, module, x)
-            field, jump = _receptive_field(module, field, jump)
-            rows.append(Row(**row, receptive_field_px=field))
+            seen = [_receptive_field(module, *before, axis) for axis, before in enumerate(seen)]
+            rows.append(Row(**row, receptive_field_px=max(field for field, _ in seen)))
             if stage in net.aux and size in spec.aux_sizes:
                 heads.append(Row(**_row(f"aux {stage}", net.aux[stage], x)[1], receptive_field_px=size))
         pooled = x.mean((2, 3))
@@ -164,17 +164,17 @@ def _row(stage: str, module: nn.Module, x: Tensor) -> tuple[Tensor, dict[str, An
     return y, dict(stage=stage, shape=tuple(y.shape[1:]), parameters=parameters, macs=macs)
 
 
-def _receptive_field(module: nn.Module, field: int, jump: int) -> tuple[int, int]:
-    """Side of the input square that one output cell sees, and the input step between two cells."""
+def _receptive_field(module: nn.Module, field: int, jump: int, axis: int) -> tuple[int, int]:
+    """How much of the input one output cell sees along an axis (0: down), and the input step between two cells."""
     if isinstance(module, nn.Sequential):
         for child in module:
-            field, jump = _receptive_field(child, field, jump)
+            field, jump = _receptive_field(child, field, jump, axis)
     elif isinstance(module, Concat):
-        branches = [_receptive_field(branch, field, jump) for branch in module]
+        branches = [_receptive_field(branch, field, jump, axis) for branch in module]
         field, jump = max(branches)
     elif isinstance(module, Residual):
-        field, jump = max(_receptive_field(part, field, jump) for part in (module.branch, module.shortcut))
+        field, jump = max(_receptive_field(part, field, jump, axis) for part in (module.branch, module.shortcut))
     elif isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
-        kernel, stride = (max(v) if isinstance(v, tuple) else v for v in (module.kernel_size, module.stride))
+        kernel, stride = (v[axis] if isinstance(v, tuple) else v for v in (module.kernel_size, module.stride))
         field, jump = field + (kernel - 1) * jump, jump * stride
     return field, jump

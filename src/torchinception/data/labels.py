@@ -37,7 +37,7 @@ def match_classes(labels: Iterable[str], classes: Sequence[str], names: Sequence
         places = [by_id[label]] if label in by_id else by_name[label]
         if len(places) > 1:
             ids = ", ".join(classes[i] for i in places)
-            raise DataError(f"{len(places)} classes are called {label}; name the folder by one's id: {ids}")
+            raise DataError(f"{len(places)} classes are called {label}; say which by its id: {ids}")
         found[label] = places[0]
     for label, other in pairwise(sorted(found, key=lambda label: (found[label], label))):
         if found[label] == found[other]:

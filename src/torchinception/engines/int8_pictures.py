@@ -12,7 +12,6 @@ from torch import Tensor
 from torchinception.data.folder import Folder
 from torchinception.data.images import open_image
 from torchinception.data.labels import match_classes
-from torchinception.data.remote import RemotePath
 from torchinception.data.samples import Sample, Samples
 from torchinception.data.split import hash_name
 from torchinception.data.transforms import Preprocess, stack
@@ -66,9 +65,7 @@ def choose_labelled(
     return _enough(Chosen(to_calibrate, to_check, labels), folder.root)
 
 
-def choose_unlabelled(
-    paths: Sequence[Path | RemotePath], *, calibration: int, check: int, listener: Listener
-) -> Chosen:
+def choose_unlabelled(paths: Sequence[Path], *, calibration: int, check: int, listener: Listener) -> Chosen:
     """Of files, in an order that their names decide; those that cannot be read are passed over, and told.
 
     Raises:

@@ -34,6 +34,8 @@ def quantize(
         DataError: too few pictures, or some that cannot be used.
         MissingInputError: `data` is not there.
     """
-    engine, judged = quantize_model(model, data, name=to, max_loss=max_loss, batch=batch or 1, listener=listener)
+    engine, judged = quantize_model(
+        model, data, name=to, max_loss=max_loss, batch=batch or 1, anywhere=True, listener=listener
+    )
     assert isinstance(engine, Int8Engine)
     return Quantized(engine.model, engine.run_uint8, asdict(judged))
