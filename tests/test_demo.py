@@ -63,7 +63,7 @@ def test_the_demo_writes_a_whole_run_beside_its_pictures_and_nothing_else(demons
 
 def test_the_demos_report_shows_curves_classes_and_mistakes(demonstration: tuple[Result, Path], metrics: Any) -> None:
     page = (demonstration[1] / "runs/demo/report.html").read_text()
-    assert page.count("<svg") == 2
+    assert page.count("<svg") == 5  # loss, accuracy, learning rate, confusion, calibration
     assert f"{metrics['test_top1']:.4g}" in page
     assert page.count("data:image/png;base64,") >= 24
     assert all(name in page for name in CLASSES)

@@ -34,7 +34,8 @@ def ranks(
     *arguments: object,
     at: dict[int, At] | None = None,
     launcher: str = "torchrun",
-    attempts: tuple[int, ...] = (0, 0),
+    attempts: tuple[int, ...] | None = None,
+    command: str = "train",
 ) -> list[Running]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -45,13 +46,13 @@ def ranks(
     for rank in range(count):
         if launcher == "torchrun":
             own = dict(TORCHELASTIC_RUN_ID="test", WORLD_SIZE=count, LOCAL_WORLD_SIZE=count, GROUP_RANK=0)
-            own |= dict(RANK=rank, LOCAL_RANK=rank, TORCHELASTIC_RESTART_COUNT=attempts[rank])
+            own |= dict(RANK=rank, LOCAL_RANK=rank, TORCHELASTIC_RESTART_COUNT=attempts[rank] if attempts else 0)
         else:
             own = dict(SLURM_JOB_NAME="test", SLURM_JOB_ID=7, SLURM_NTASKS=count, SLURM_NTASKS_PER_NODE=count)
             own |= dict(SLURM_STEP_ID=0, SLURM_PROCID=rank, SLURM_LOCALID=rank, SLURM_NODEID=0, SLURM_NNODES=1)
         environment = {key: str(value) for key, value in (own | place).items()}
         moments = (at[rank],) if at and rank in at else ()
-        running.append(start("train", *arguments, at=moments, environment=environment))
+        running.append(start(command, *arguments, at=moments, environment=environment))
     return running
 
 

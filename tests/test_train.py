@@ -145,7 +145,7 @@ def test_metrics_recipe_model_and_record_tell_the_same(finished: Path) -> None:
 def test_the_report_needs_no_network_and_shows_classes_and_curves(finished: Path) -> None:
     page = (finished / "report.html").read_text()
     assert re.findall(r"""(?:src|href)=["'](?!data:|#)|url\((?!#|["']?data:)|@import""", page) == []
-    assert page.count("<svg") == 2
+    assert page.count("<svg") == 5  # loss, accuracy, learning rate, confusion, calibration
     assert all(text in page for text in (*CLASSES, "Learning rate", "Confusion matrix", "tiny_inception on clothes"))
 
 

@@ -14,14 +14,13 @@ import torch
 
 from torchinception.classifier import Classifier, load
 from torchinception.data.folder import Folder, name_of, scan
-from torchinception.data.labels import readable
 from torchinception.data.samples import Samples
 from torchinception.devices import resolve_device
 from torchinception.errors import UsageError
 from torchinception.evaluation import measure
 from torchinception.files import write_atomically
 from torchinception.progress import Listener
-from torchinception.report import write_report
+from torchinception.report import Report, write_report
 from torchinception.training.beginning import Start, begin_from_weights, place_weights, take_over
 from torchinception.training.fit import Job, fit, isolated
 from torchinception.training.lock import locked
@@ -31,6 +30,7 @@ from torchinception.training.plan import check_shares, choose
 from torchinception.training.ranks import together
 from torchinception.training.recipe import Recipe, load_recipe, to_toml
 from torchinception.training.recorder import Recorder
+from torchinception.training.reporting import figures_of, made_with, results_of, stages_of
 from torchinception.training.run_folder import (
     check_apart,
     check_out,
@@ -209,25 +209,22 @@ def _finish(job: Job, model: Classifier, recorder: Recorder) -> None:
     else:
         (job.out / "skipped.txt").unlink(missing_ok=True)
     model.save(job.out / "model.safetensors")
-    called = readable(model.classes, model.names)
-    write_report(
-        job.out / "report.html",
+    figures = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in metrics.items() if k != "per_class"}
+    report = Report(
         title=f"{recipe.network} on {name_of(str(job.folder.root))}",
         facts={
-            "Result": {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in metrics.items() if k != "per_class"},
+            "Result": {"network": f"{recipe.network} at {recipe.size} px"} | figures_of(last),
             "Recipe": {"recipe.toml": to_toml(recipe)},
+            "metrics.json": figures,
             "Made with": {
-                **model.spec.versions,
+                **made_with(model.spec.versions),
                 "data": job.folder.root,
                 "fingerprint": job.folder.training_fingerprint,
             },
         },
+        results=results_of(last, model.names),
         history=recorder.rows,
-        per_class={name: last.per_class.get(name) for name in called},
-        confusion=[[last.confusion.get(truth, {}).get(guess, 0) for guess in called] for truth in called],
-        split=last.split,
-        mistakes=[
-            (m.sample.picture(), m.truth, list(zip(m.guesses, m.probabilities, strict=True))) for m in last.mistakes
-        ],
+        networks=stages_of(model),
     )
+    write_report(job.out / "report.html", report)
     write_atomically(job.out / "metrics.json", json.dumps(metrics, indent=2, allow_nan=False) + "\n")
