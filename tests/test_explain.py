@@ -1,5 +1,4 @@
 import copy
-import sys
 
 import numpy as np
 import numpy.typing as npt
@@ -290,12 +289,6 @@ def test_what_cannot_be_is_refused_with_what_can(options: dict[str, str], text: 
 def test_a_broken_picture_is_refused() -> None:
     with pytest.raises(ImageError, match="not a picture"):
         explain(tiny_classifier("a", "b"), b"no picture")
-
-
-def test_without_captum_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "captum.attr", None)
-    with pytest.raises(UsageError, match=r"needs captum: pip install 'torchinception\[explain\]'"):
-        explain(tiny_classifier("a", "b"), noise(1, 40, 40))
 
 
 def with_heads(size: int) -> Classifier:

@@ -1,5 +1,4 @@
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -130,8 +129,3 @@ def test_an_old_sheet_is_replaced_but_no_other_picture(folder: Path) -> None:
 
 def test_pictures_that_are_not_there_are_missing_input(folder: Path) -> None:
     assert isinstance(failure(run("nowhere.png")), MissingInputError)
-
-
-def test_without_captum_nothing_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "captum.attr", None)
-    assert "pip install 'torchinception[explain]'" in str(failure(run("nowhere.png")))

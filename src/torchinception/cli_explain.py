@@ -40,13 +40,11 @@ def explain(
     from torchinception.devices import resolve_device
     from torchinception.errors import ImageError, UsageError
     from torchinception.explaining import explain
-    from torchinception.explaining.attribution import import_captum
     from torchinception.explaining.sheet import MOST, check_sheet, draw_sheet
     from torchinception.files import write_atomically
     from torchinception.prediction import find_pictures
 
     check_sheet(sheet)
-    import_captum()
     written: list[Path] = []
     rows: list[tuple[str, Explanation]] = []
     shown: list[tuple[str, ...]] = []

@@ -1,31 +1,17 @@
 """What in a picture speaks for a class: captum's methods, on our networks and in bounded memory."""
 
-import importlib
 from collections.abc import Callable
-from typing import Any
 
+import captum.attr as captum
 import torch
 from torch import Tensor, nn
 
-from torchinception.errors import UsageError
 from torchinception.network import Inception
 from torchinception.progress import Listener
 
 STEPS = (32, 64, 128, 256, 512)  # of integrated gradients, until they sum to the difference they explain
 TOLERANCE = 0.01  # of that difference
 PIXELS = 4 * 299**2  # at a time, if they are to be remembered for the way back: a few 100 MB in the largest networks
-
-
-def import_captum() -> Any:
-    """The package `captum.attr`.
-
-    Raises:
-        UsageError: it is not installed.
-    """
-    try:
-        return importlib.import_module("captum.attr")
-    except ImportError:
-        raise UsageError("explaining needs captum: pip install 'torchinception[explain]'") from None
 
 
 def gradcam(net: Inception, pictures: Tensor, targets: Tensor, stage: str) -> Tensor:
@@ -44,7 +30,7 @@ def gradcam(net: Inception, pictures: Tensor, targets: Tensor, stage: str) -> Te
         (N, h, w), the cells of the stage.
 
     Raises:
-        UsageError: no such stage, or captum is not installed.
+        UsageError: no such stage.
     """
     begin, later = nn.Identity(), _stages_after(net, stage)
 
@@ -57,10 +43,8 @@ def gradcam(net: Inception, pictures: Tensor, targets: Tensor, stage: str) -> Te
 
     with torch.inference_mode(False), torch.no_grad():
         features = net.endpoints(pictures, [stage])[stage]
-        found = (
-            import_captum()
-            .LayerGradCam(rest, begin)
-            .attribute(features.requires_grad_(), target=targets, relu_attributions=True)
+        found = captum.LayerGradCam(rest, begin).attribute(
+            features.requires_grad_(), target=targets, relu_attributions=True
         )
     return found[:, 0].detach()  # type: ignore[no-any-return]
 
@@ -82,11 +66,11 @@ def layer_activations(net: Inception, pictures: Tensor, stage: str) -> Tensor:
         (N, h, w), the cells of the stage, 0 and more.
 
     Raises:
-        UsageError: no such stage, or captum is not installed.
+        UsageError: no such stage.
     """
     net.endpoints(pictures[:0], [stage])
     with torch.no_grad():
-        found: Tensor = import_captum().LayerActivation(net, net.trunk.get_submodule(stage)).attribute(pictures)
+        found: Tensor = captum.LayerActivation(net, net.trunk.get_submodule(stage)).attribute(pictures)
     return found.abs().mean(1)
 
 
@@ -107,11 +91,8 @@ def integrated_gradients(
     Returns:
         (3, H, W), which sums to the logit of the picture less that of grey, but for the gap; and the gap, as a
         fraction of that difference.
-
-    Raises:
-        UsageError: captum is not installed.
     """
-    captum, listener = import_captum(), listener or Listener()
+    listener = listener or Listener()
     with torch.no_grad():
         difference = (net(picture) - net(torch.zeros_like(picture)))[0, target].item()
     at_once = max(1, PIXELS // picture[0, 0].numel())
@@ -142,9 +123,6 @@ def occlusion(
 
     Returns:
         (H, W): for each pixel the mean over the squares that covered it.
-
-    Raises:
-        UsageError: captum is not installed.
     """
     side = picture.shape[-1]
     window = max(1, round(side / 7))
@@ -152,16 +130,12 @@ def occlusion(
     times = (-(-(side - window) // stride) + 1) ** 2
     counted = _counting(forward, "Occlusion", times + 1, listener or Listener())
     with torch.no_grad():
-        found: Tensor = (
-            import_captum()
-            .Occlusion(counted)
-            .attribute(
-                picture,
-                sliding_window_shapes=(3, window, window),
-                strides=(3, stride, stride),
-                target=target,
-                perturbations_per_eval=max(1, 2 * PIXELS // side**2),
-            )
+        found: Tensor = captum.Occlusion(counted).attribute(
+            picture,
+            sliding_window_shapes=(3, window, window),
+            strides=(3, stride, stride),
+            target=target,
+            perturbations_per_eval=max(1, 2 * PIXELS // side**2),
         )
     return found[0, 0]
 

@@ -78,7 +78,7 @@ def explain(
         listener: hears of progress within the picture.
 
     Raises:
-        UsageError: no such method, class or stage, or one that the method has no use for; captum is not installed.
+        UsageError: no such method, class or stage, or one that the method has no use for.
         ImageError: the picture cannot be used.
     """
     if method not in METHODS:
@@ -132,7 +132,7 @@ def heat_maps(model: Classifier, batch: Tensor, targets: Sequence[int], stage: s
         float32 (N, size, size), 0 and more.
 
     Raises:
-        UsageError: no such stage, or captum is not installed.
+        UsageError: no such stage.
     """
     place, wanted = stage or default_stage(model), torch.tensor(targets, device=model.device)
     at_once, found = fitting_batch(model.preprocess.size, model.device), []

@@ -7,18 +7,22 @@ import json
 import math
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from torchinception.classifier import Classifier
 from torchinception.data.file_systems import hide_secrets
 from torchinception.data.folder import Folder, name_of
 from torchinception.data.labels import readable
+from torchinception.data.transforms import stack
 from torchinception.errors import UsageError
 from torchinception.evaluation import Evaluation, Mistake
+from torchinception.explaining import heat_maps
 from torchinception.files import write_atomically
 from torchinception.report import Bin, Calibration, ClassScore, Report, Results, Stage, write_report
 from torchinception.report import Mistake as ShownMistake
@@ -29,13 +33,13 @@ FILES = ("report.html", "per_class.csv", "confusion.csv", "mistakes.csv", "evalu
 
 VERSIONS = ("torchinception", "torch", "torchmetrics", "pillow", "numpy")
 SCORES = ("pictures", "precision", "recall", "f1")
+LEAST_HEAT = 1e-12  # below it nothing speaks for the class
 KEYS = ("stage", "shape", "parameters", "macs", "receptive_field_px")
-Explain = Callable[[Sequence[Mistake]], Sequence[ShownMistake]]
 
 
-def results_of(found: Evaluation, names: Sequence[str], explain: Explain | None = None) -> Results:
-    """For a report; `names` are what people call the classes, in order, and `explain` adds heat maps to mistakes."""
-    called = readable(found.classes, names)
+def results_of(found: Evaluation, model: Classifier) -> Results:
+    """For a report, with heat maps of the mistakes: of several models, the first one's is `model`."""
+    called = readable(found.classes, model.names)
     nothing = ClassScore("", 0, None, None, 0.0)
     calibration = found.calibration
     return Results(
@@ -50,13 +54,25 @@ def results_of(found: Evaluation, names: Sequence[str], explain: Explain | None 
             [Bin(each.pictures, each.confidence, each.accuracy) for each in calibration.bins],
             calibration.temperature,
         ),
-        mistakes=(explain or _shown)(found.mistakes),
+        mistakes=_explained(found.mistakes, model),
     )
 
 
-def _shown(mistakes: Sequence[Mistake]) -> list[ShownMistake]:
+def _explained(mistakes: Sequence[Mistake], model: Classifier) -> list[ShownMistake]:
+    """With where the model looked for the first guess."""
+    pictures = [mistake.sample.image() for mistake in mistakes]
+    cuts = [model.preprocess.cut(picture) for picture in pictures]
+    called = readable(model.classes, model.names)
+    heats = heat_maps(model, stack(cuts), [called.index(m.guesses[0]) for m in mistakes]) if cuts else ()
     return [
-        ShownMistake(m.sample.picture(), m.truth, list(zip(m.guesses, m.probabilities, strict=True))) for m in mistakes
+        ShownMistake(
+            np.array(picture),
+            mistake.truth,
+            list(zip(mistake.guesses, mistake.probabilities, strict=True)),
+            np.nan_to_num(heat / max(float(heat.max()), LEAST_HEAT)),
+            cut.permute(1, 2, 0).numpy(),
+        )
+        for picture, mistake, heat, cut in zip(pictures, mistakes, heats, cuts, strict=True)
     ]
 
 
@@ -128,12 +144,7 @@ def _is_own(name: str, own: set[str]) -> bool:
 
 
 def write_evaluation(
-    out: Path,
-    found: Evaluation,
-    names: Sequence[str],
-    models: Sequence[Classifier],
-    folder: Folder,
-    explain: Explain | None = None,
+    out: Path, found: Evaluation, names: Sequence[str], models: Sequence[Classifier], folder: Folder
 ) -> None:
     """`report.html` and tables, and last `evaluation.json`, which holds all figures.
 
@@ -157,7 +168,7 @@ def write_evaluation(
         "data": folder.root,
         "fingerprint": folder.training_fingerprint,
     }
-    results = results_of(found, models[0].names, explain)
+    results = results_of(found, models[0])
     (out / "evaluation.json").unlink(missing_ok=True)
     title = f"{' + '.join(networks)} on {name_of(str(folder.root))}"
     write_report(out / "report.html", Report(title, facts, results, networks=stages_of(*models)))

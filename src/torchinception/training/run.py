@@ -222,7 +222,7 @@ def _finish(job: Job, model: Classifier, recorder: Recorder) -> None:
                 "fingerprint": job.folder.training_fingerprint,
             },
         },
-        results=results_of(last, model.names),
+        results=results_of(last, model),
         history=recorder.rows,
         networks=stages_of(model),
     )
