@@ -14,7 +14,10 @@ from conftest import CLASSES, Result, Running, copy_splits
 from data_fixtures import listing, tiny_classifier, write_classes
 from test_ranks import ranks
 
-from torchinception.training.reporting import FILES, package_commit
+from torchinception.classifier import load
+from torchinception.evaluation import evaluate
+from torchinception.explaining import explain
+from torchinception.training.reporting import FILES, package_commit, results_of
 
 Inception = Callable[..., Result]
 TIMES = ("seconds", "images_per_second")
@@ -89,7 +92,8 @@ def test_out_holds_a_report_tables_and_what_json_prints(
     page = (out / "report.html").read_text()
     for words in ("tiny_inception on clothes", "Calibration", "Architecture", "optimizer.lr", "val pictures"):
         assert words in page
-    assert page.count("data:image/png;base64,") == len(found["mistakes"])
+    assert found["mistakes"]
+    assert page.count("data:image/png;base64,") == 2 * len(found["mistakes"])  # each with its heat map
 
 
 def test_out_is_a_folder_of_its_own_or_nothing_happens(
@@ -160,6 +164,19 @@ def test_a_killed_process_ends_the_other(start: Callable[..., Running], finished
 def test_what_cannot_work_is_said_by_every_process(start: Callable[..., Running], finished: Path) -> None:
     results = [each.finish() for each in ranks(start, 2, finished, "nowhere", command="evaluate")]
     assert [result.code for result in results] == [66, 66]
+
+
+def test_the_heat_map_of_a_mistake_is_gradcams_of_its_first_guess(finished: Path, uneven: Path) -> None:
+    model = load(finished)
+    found = evaluate(model, uneven)
+    shown = results_of(found, model).mistakes
+    assert len(shown) == len(found.mistakes) > 0
+    for mistake, told in zip(found.mistakes, shown, strict=True):
+        right = explain(model, mistake.sample.path, target=mistake.guesses[0])
+        assert told.seen is not None
+        assert told.heat is not None
+        assert (told.seen == right.picture).all()
+        assert told.heat == pytest.approx(right.heat / max(right.heat.max(), 1e-12), abs=1e-4)  # batches in float32
 
 
 def test_the_commit_is_known_in_a_checkout_alone() -> None:

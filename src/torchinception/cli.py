@@ -197,7 +197,9 @@ app.command(
 )(export)
 
 
-app.command(epilog="Example: inception evaluate runs/flowers flowers/val")(evaluate)
+app.command(
+    epilog="Examples: inception evaluate runs/flowers flowers/val --out found/   ·   inception evaluate A B flowers/val"
+)(evaluate)
 
 
 app.command(epilog="Examples: inception predict runs/flowers photos/   ·   inception predict runs/flowers '**/*.jpg'")(
