@@ -57,10 +57,10 @@ def test_several_models_are_averaged_and_told_one_by_one(
             key: single[key] for key in ("top1", "top5", "pictures", "per_class")
         }
         assert member["loss"] == pytest.approx(single["loss"], rel=1e-5)  # float32 in another order of classes
-    shown = inception("evaluate", finished, other, uneven, "--engine", "torch").out
+    shown = inception("evaluate", finished, other.name, uneven, "--engine", "torch", cwd=other.parent).out
     assert f"top-1 {together['top1']:.2%}" in shown
     assert "by 2 models" in shown
-    assert str(other) in shown
+    assert other.name in shown
 
 
 def test_models_of_other_classes_are_refused_and_the_difference_is_named(
