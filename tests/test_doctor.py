@@ -78,7 +78,7 @@ def test_it_tells_the_engines_and_which_were_chosen(
     assert measured.code == 0, measured.err
     after = json.loads(inception("doctor", "--json", environment=environment).out)
     shown = inception("doctor", environment=environment).out
-    assert before["engines"] == dict(torch=version("torch"), onnx=version("onnxruntime"), openvino=version("openvino"))
+    assert before["engines"] == dict(torch=torch.__version__, onnx=version("onnxruntime"), openvino=version("openvino"))
     assert before["chosen_engines"] == {}
     ((what, which),) = after["chosen_engines"].items()
     assert what.startswith("tiny_inception, 28 px, ")

@@ -8,9 +8,9 @@ import os
 import platform
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 
+import PIL
 import torch
 
 from torchinception.classifier import Classifier
@@ -23,6 +23,7 @@ from torchinception.engines.int8_cache import Kept, key_of
 from torchinception.engines.int8_graph import saturates
 from torchinception.engines.int8_parity import Parity, compare
 from torchinception.engines.int8_pictures import Chosen, choose_labelled, choose_unlabelled, read
+from torchinception.engines.packages import package_version
 from torchinception.errors import UsageError
 from torchinception.prediction import find_pictures
 from torchinception.progress import Listener
@@ -132,8 +133,8 @@ def _attempt(
     """The engine of one runtime, and how it compares."""
     net, preprocess = model.network, model.preprocess
     # what may change a crop by a grey level is among the versions
-    cropped = (preprocess.model_dump_json(), version("pillow"), torch.__version__)
-    versions = [version(package) for package in int8.PACKAGES[name]]
+    cropped = (preprocess.model_dump_json(), PIL.__version__, torch.__version__)
+    versions = [package_version(package) for package in int8.PACKAGES[name]]
     digests = [sample.digest for sample in chosen.calibration]
     network = (net.name, net.options, tensors_sha256(net.state_dict()))
     key = key_of(FORMAT, name, versions, half_range, network, cropped, digests)
