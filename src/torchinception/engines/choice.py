@@ -97,8 +97,8 @@ def _measure(
             trials[name] = trial.model_copy(update=dict(problem=f"fails: {error}"))
             continue
         problem = f"differs from float64 by {found.error:.1e} of the logits' scale, top-1 equal in {found.top1:.0%}"
-        trials[name] = trial.model_copy(update=dict(error=found.error, problem="" if found.holds else problem))
-        if found.holds:
+        trials[name] = trial.model_copy(update=dict(error=found.error, problem="" if found.tolerable else problem))
+        if found.tolerable:
             ready[name] = engine
     listener.progress(TASK, steps - 1, steps)
     batch = pictures[: blank.batch]

@@ -14,7 +14,7 @@ from torchinception.machine import processor_name, usable_cores
 
 
 class Trial(BaseModel):
-    """How one engine did: its time for a batch and its error (`Agreement`), or what is wrong with it."""
+    """How one engine did: its time for a batch and its error (`Deviation`), or what is wrong with it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
