@@ -158,6 +158,30 @@ def test_a_damaged_note_is_written_anew(damage: str, net: Inception, timed: list
     assert (len(timed), note.read_text()) == (2, text)
 
 
+@pytest.mark.parametrize("engine", ["onnx", "native"])
+def test_what_was_fastest_and_fails_now_is_told_and_others_are_measured(
+    engine: str, net: Inception, timed: list[list[str]], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose(net)
+    (note,) = (cache / "engines").iterdir()
+    note.write_text(note.read_text().replace('"engine":"onnx"', f'"engine":"{engine}"', 1))  # a later version's, say
+    tamper(monkeypatch, ("onnx",), fail)
+    ear = Ear()
+    assert choose(net, ear, pictures=3).name == "torch"  # of so few none are timed
+    assert ear.said[0].startswith(f"The engine {engine}, which was the fastest, fails now: ")
+    assert ear.said[0].endswith(
+        {"onnx": "out of order"}.get(
+            engine, "no engine named native; expected auto, torch, onnx, openvino, compile, eager"
+        )
+    )
+    assert (len(ear.said), len(timed)) == (1, 1)
+    assert choose(net, ear).name == "openvino"
+    assert timed[1:] == [["torch", "openvino"]]
+    ear.said.clear()
+    assert choose(net, ear).name == "openvino"
+    assert (ear.said, len(timed)) == ([], 2)
+
+
 def test_a_cache_that_cannot_be_written_is_told(net: Inception, timed: list[list[str]], cache: Path) -> None:
     cache.write_text("a file")
     ear = Ear()

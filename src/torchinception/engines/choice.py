@@ -43,8 +43,9 @@ def choose(
 ) -> Engine:
     """The engine that is fastest on this machine's CPU of those that answer right.
 
-    What was measured with this network before is remembered. If nothing was, it is measured now, in some 15 seconds
-    for Inception-v3, unless there are only few pictures: these PyTorch takes at once.
+    What was measured with this network before is remembered. If nothing was, or what was fastest then cannot be built
+    any more, it is measured now, in some 15 seconds for Inception-v3, unless there are only few pictures: these PyTorch
+    takes at once.
 
     Args:
         net: what to run.
@@ -73,7 +74,10 @@ def choose(
     )
     known = read_choice(blank.path)
     if known:
-        return build(known.engine, net, preprocess, batch=batch, threads=threads)
+        try:
+            return build(known.engine, net, preprocess, batch=batch, threads=threads)
+        except Exception as error:  # noqa: BLE001, whatever is wrong with one runtime, there are others
+            listener.say(f"The engine {known.engine}, which was the fastest, fails now: {error}")
     if few:
         return build_simple(net, preprocess, threads=threads)
     return _measure(net, preprocess, blank, candidates, listener)
