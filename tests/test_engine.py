@@ -73,7 +73,9 @@ def test_what_cannot_be_is_refused(net: Inception, options: dict[str, Any], told
         (1200, "cpu", None, 1),
         (299, "cpu", 3, 4),
         (299, "cpu", 1, 1),
-        (28, "cpu", 100, 128),
+        (28, "cpu", 63, 64),
+        (28, "cpu", 64, 256),
+        (28, "cpu", 100, 256),
     ],
 )
 def test_a_batch_is_as_many_as_fit(size: int, device: str, pictures: int | None, batch: int) -> None:

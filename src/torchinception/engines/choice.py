@@ -9,6 +9,7 @@ from functools import partial
 import torch
 
 from torchinception.data.transforms import Preprocess
+from torchinception.engines.batches import FEW
 from torchinception.engines.checked import check, check_pictures, right_answers
 from torchinception.engines.engine import MEASURED, Engine, build, build_simple
 from torchinception.engines.remembered import (
@@ -24,7 +25,6 @@ from torchinception.files import write_atomically
 from torchinception.network import Inception
 from torchinception.progress import Listener
 
-FEW = 64  # pictures, for which measuring does not pay
 CHECKED = 4  # real pictures, each answered in float64
 SECONDS, LEAST, MOST = 5.0, 3, 9  # of timing, if that is at least 3 rounds; rounds at most
 GAIN = 1.03  # what a runtime has to gain on PyTorch, which is there at once
