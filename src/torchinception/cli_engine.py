@@ -1,16 +1,22 @@
 """The options that say what computes, and what they come to."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from torchinception.errors import UsageError
+from torchinception.errors import LostProcessError, UsageError
 from torchinception.progress import Listener
 
 if TYPE_CHECKING:
     import torch
 
     from torchinception.classifier import Classifier
+    from torchinception.prediction import Ranks
+
+PATIENCE = timedelta(hours=6)  # with the first process, which quantizes in minutes; torchrun ends all if it dies
 
 
 def _auto_or_count(text: str) -> str:
@@ -45,6 +51,7 @@ def use_engine(
     max_loss: float,
     pictures: int | None,
     listener: Listener,
+    ranks: "Ranks | None" = None,
 ) -> int:
     """Have a classifier computed as the options say, which `check_options` has passed; how many pictures at a time.
 
@@ -57,13 +64,38 @@ def use_engine(
 
     size = fitting_batch(model.preprocess.size, model.device, pictures) if batch == "auto" else int(batch)
     floats = "fp32" if calibrate else precision
-    model.use(engine(model, name, batch=size, threads=threads, precision=floats, pictures=pictures, listener=listener))
+    timed = pictures if ranks is None or ranks.world == 1 else 0  # several would disturb each other's measurements
+    model.use(engine(model, name, batch=size, threads=threads, precision=floats, pictures=timed, listener=listener))
     if calibrate:
-        quantized, _ = quantize_model(
-            model, calibrate, name=name, max_loss=max_loss, batch=size, threads=threads, listener=listener
-        )
+        with _first_alone(ranks):
+            quantized, _ = quantize_model(
+                model, calibrate, name=name, max_loss=max_loss, batch=size, threads=threads, listener=listener
+            )
         model.use(quantized)
     return size
+
+
+@contextmanager
+def _first_alone(ranks: "Ranks | None") -> Iterator[None]:
+    """Of several processes the others begin when the first one is done, and find in the cache what it has kept there.
+
+    Raises:
+        LostProcessError: the first process is gone.
+    """
+    if ranks is None or ranks.store is None:
+        yield
+        return
+    from torchinception.prediction.ranks import AGAIN
+
+    done = f"{ranks.attempt} int8"
+    if ranks.rank:
+        try:
+            ranks.store.wait([done], PATIENCE)
+        except RuntimeError as error:
+            raise LostProcessError(f"process {ranks.rank} of {ranks.world}: the first one is gone; {AGAIN}") from error
+    yield
+    if ranks.rank == 0:
+        ranks.store.set(done, b"")
 
 
 def check_options(name: str, precision: str, calibrate: str | None, device: "torch.device") -> None:

@@ -91,8 +91,9 @@ def predict(
             precision=precision,
             calibrate=calibrate,
             max_loss=max_loss,
-            pictures=share if ranks.world == 1 else 0,  # several processes would disturb each other's measurements
+            pictures=share,
             listener=listener,
+            ranks=ranks,
         )
         plan = Plan(size, top, stage, fast_decode, output, resume)
         run = Run(loaded, inputs, plan, ranks=ranks, listener=listener)
