@@ -1,8 +1,6 @@
 """Which engine was the fastest, kept in the cache for the same network on the same machine."""
 
 import hashlib
-import os
-import platform
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from torchinception.engines.engine import MEASURED, PACKAGES, installed
 from torchinception.files import cache_folder
+from torchinception.machine import processor_name, usable_cores
 
 
 class Trial(BaseModel):
@@ -63,8 +62,7 @@ def remembered() -> list[Choice]:
 
 def describe_machine() -> str:
     """The processor, what it can do, and how many cores are for this process."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{_processor()}, {torch.backends.cpu.get_cpu_capability()}, {cores} cores"
+    return f"{processor_name()}, {torch.backends.cpu.get_cpu_capability()}, {usable_cores()} cores"
 
 
 def read_choice(path: Path) -> Choice | None:
@@ -84,12 +82,3 @@ def engine_versions() -> dict[str, str]:
     """Of what takes part in a choice, and of this package, whose graphs they run."""
     engines = {name: version(PACKAGES.get(name, name)) for name in MEASURED if name in installed()}
     return engines | dict(torchinception=version("torchinception"))
-
-
-def _processor() -> str:
-    """Linux alone tells a name that says which one it is."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
