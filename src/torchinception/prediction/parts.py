@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from torchinception.errors import SaveError, UsageError
-from torchinception.files import write_atomically
+from torchinception.files import cannot_write, write_atomically
 from torchinception.prediction.inputs import Picture, line_of
 
 STATE_SECONDS = 1.0  # the most, about, that a killed run computes again
@@ -64,8 +64,8 @@ class Part:
         self.folder = self.root / f"{rank}-of-{world}"
         self.state = State(of, sizes=dict.fromkeys(names, 0))
         self._digest = hashlib.sha256()
-        self._check_others()
         with saving(target), contextlib.ExitStack() as opened:
+            self._check_others()
             self.folder.mkdir(parents=True, exist_ok=True)
             opened.enter_context(_held(self.folder))
             self._begin(of, resume)
@@ -199,9 +199,7 @@ def saving(target: Path) -> Iterator[None]:
     except SaveError:
         raise
     except OSError as error:
-        raise SaveError(
-            f"cannot write {target}: {error.strerror or error}; free space or choose another place"
-        ) from error
+        raise cannot_write(target, error) from error
 
 
 @contextlib.contextmanager
