@@ -161,7 +161,7 @@ def test_json_goes_to_stdout_while_a_bar_is_on_the_screen(
         (["--features", "a.npy", "--stage", "mixed_9z"], "no stage named mixed_9z in tiny_inception; stages: conv_1"),
         (["--batch", "0"], "0 is neither auto nor a number from 1 on"),
         (["--batch", "many"], "many is neither auto nor"),
-        (["--csv", "a.png"], "exists and is no .csv file"),
+        (["--csv", "a.png"], "a.png does not end in .csv"),
         (["-"], "name nothing beside it"),
         (["--engine", "tensorrt"], "no engine named tensorrt; expected auto, torch"),
         (["--precision", "int8"], "--precision int8 needs --calibrate DATA"),
