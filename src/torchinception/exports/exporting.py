@@ -93,7 +93,7 @@ def export(
             target.write(content, fresh)
             loaded = target.load(fresh, torch.get_num_threads())
             if quantized:
-                del loaded[1:]  # other runtimes round other values
+                loaded = [one for one in loaded if one.runtime == loaded[0].runtime]  # others round other values
             parity = compare(model, content, loaded, listener)
             if not parity.fits:
                 raise InceptionError(_misfit(path, parity, "the network in 8 bits" if quantized else "PyTorch"))

@@ -6,7 +6,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -48,7 +48,8 @@ class Agreement:
 class Parity:
     """What was found on so many real pictures: the first runtime is the format's own, `pytorch` the network as it is.
 
-    `scale` is the largest logit, and `tolerance` a part of it.
+    `scale` is the largest logit, and `tolerance` a part of it. `plain` are runtimes without the settings for float32:
+    OpenVINO computes in bfloat16 then if the processor can.
     """
 
     pictures: int
@@ -57,6 +58,7 @@ class Parity:
     scale: float
     tolerance: float
     runtimes: tuple[Agreement, ...]
+    plain: tuple[Agreement, ...]
     pytorch: Agreement
 
     @property
@@ -79,23 +81,25 @@ def compare(model: Classifier, content: Content, loaded: Sequence[Loaded], liste
     logits = _right_logits(model, content, pictures, listener)
     eager = build("eager", model.network, look)
     calls = _calls(batch)
-    runs = {"pytorch": eager.run_uint8} | {one.runtime: one.run for one in loaded}
-    answers, latencies = _run_by_turns(runs, pictures, calls, listener)
-    right, eagers = logits[torch.cat(calls)], answers["pytorch"]
-    found = {one.runtime: answers[one.runtime] for one in loaded}
+    (eagers, *found), latencies = _run_by_turns(
+        [eager.run_uint8, *(one.run for one in loaded)], pictures, calls, listener
+    )
+    right = logits[torch.cat(calls)]
     if content.output == PROBABILITIES:
         right, eagers = (values.log_softmax(1).clamp(min=math.log(LEAST)) for values in (right, eagers))
-        found = {name: values.clamp(min=LEAST).log() for name, values in found.items()}
+        found = [values.clamp(min=LEAST).log() for values in found]
     scale = logits.abs().max().item()
-    agreements = [
-        _agreement(name, version, values, right, eagers, TOLERANCE * scale, latencies[name])
-        for name, version, values in (
-            *((one.runtime, one.version, found[one.runtime]) for one in loaded),
-            ("pytorch", torch.__version__, eagers),
+    pytorch, *others = (
+        _agreement(runtime, version, values, right, eagers, TOLERANCE * scale, latency)
+        for (runtime, version), values, latency in zip(
+            [("pytorch", torch.__version__), *(one[:2] for one in loaded)], [eagers, *found], latencies, strict=True
         )
-    ]
-    *runtimes, pytorch = agreements
-    return Parity(PICTURES, batch or 1, torch.get_num_threads(), scale, TOLERANCE, tuple(runtimes), pytorch)
+    )
+    runtimes, plain = (
+        tuple(other for other, one in zip(others, loaded, strict=True) if one.plain == wanted)
+        for wanted in (False, True)
+    )
+    return Parity(PICTURES, batch or 1, torch.get_num_threads(), scale, TOLERANCE, runtimes, plain, pytorch)
 
 
 def _right_logits(model: Classifier, content: Content, pictures: Tensor, listener: Listener) -> Tensor:
@@ -120,22 +124,21 @@ def _calls(batch: int | None) -> list[Tensor]:
 
 
 def _run_by_turns(
-    runs: Mapping[str, Callable[[Tensor], Tensor]], pictures: Tensor, calls: Sequence[Tensor], listener: Listener
-) -> tuple[dict[str, Tensor], dict[str, float]]:
+    runs: Sequence[Callable[[Tensor], Tensor]], pictures: Tensor, calls: Sequence[Tensor], listener: Listener
+) -> tuple[list[Tensor], list[float]]:
     """All answers of each, float64 (N, classes), and the median of its times in milliseconds."""
-    answers: dict[str, list[Tensor]] = {name: [] for name in runs}
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for run in runs.values():
+    answers: list[list[Tensor]] = [[] for _ in runs]
+    times: list[list[float]] = [[] for _ in runs]
+    for run in runs:
         run(pictures[calls[0]])  # the first call prepares
     for done, call in enumerate(calls, 1):
-        for name, run in runs.items():
+        for run, own_answers, own_times in zip(runs, answers, times, strict=True):
             began = time.perf_counter()
             answer = run(pictures[call])
-            times[name].append(1000 * (time.perf_counter() - began))
-            answers[name].append(answer.double())
+            own_times.append(1000 * (time.perf_counter() - began))
+            own_answers.append(answer.double())
         listener.progress("Comparing", done, len(calls))
-    medians = {name: round(statistics.median(values), 3) for name, values in times.items()}
-    return {name: torch.cat(values) for name, values in answers.items()}, medians
+    return [torch.cat(own) for own in answers], [round(statistics.median(own), 3) for own in times]
 
 
 def _agreement(
