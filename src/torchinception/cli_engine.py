@@ -1,14 +1,22 @@
 """The options that say what computes, and what they come to."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from torchinception.errors import UsageError
+from torchinception.errors import LostProcessError, UsageError
 from torchinception.progress import Listener
 
 if TYPE_CHECKING:
+    import torch
+
     from torchinception.classifier import Classifier
+    from torchinception.prediction import Ranks
+
+PATIENCE = timedelta(hours=6)  # with the first process, which quantizes in minutes; torchrun ends all if it dies
 
 
 def _auto_or_count(text: str) -> str:
@@ -43,28 +51,67 @@ def use_engine(
     max_loss: float,
     pictures: int | None,
     listener: Listener,
+    ranks: "Ranks | None" = None,
 ) -> int:
-    """Have a classifier computed as the options say; how many pictures at a time that is.
+    """Have a classifier computed as the options say, which `check_options` has passed; how many pictures at a time.
 
     Raises:
-        UsageError: what cannot be, or int8 that loses too much.
+        UsageError: a package is not installed, or int8 loses too much.
     """
     from torchinception.classifier import engine
     from torchinception.engines.batches import fitting_batch
     from torchinception.quantization import quantize_model
 
-    check_calibrate(precision, calibrate)
-    if calibrate and name not in ("auto", "onnx", "openvino"):
-        raise UsageError(f"no int8 in the engine {name}; expected auto, onnx or openvino")
     size = fitting_batch(model.preprocess.size, model.device, pictures) if batch == "auto" else int(batch)
     floats = "fp32" if calibrate else precision
-    model.use(engine(model, name, batch=size, threads=threads, precision=floats, pictures=pictures, listener=listener))
+    timed = pictures if ranks is None or ranks.world == 1 else 0  # several would disturb each other's measurements
+    model.use(engine(model, name, batch=size, threads=threads, precision=floats, pictures=timed, listener=listener))
     if calibrate:
-        quantized, _ = quantize_model(
-            model, calibrate, name=name, max_loss=max_loss, batch=size, threads=threads, listener=listener
-        )
+        with _first_alone(ranks):
+            quantized, _ = quantize_model(
+                model, calibrate, name=name, max_loss=max_loss, batch=size, threads=threads, listener=listener
+            )
         model.use(quantized)
     return size
+
+
+@contextmanager
+def _first_alone(ranks: "Ranks | None") -> Iterator[None]:
+    """Of several processes the others begin when the first one is done, and find in the cache what it has kept there.
+
+    Raises:
+        LostProcessError: the first process is gone.
+    """
+    if ranks is None or ranks.store is None:
+        yield
+        return
+    from torchinception.prediction.ranks import AGAIN
+
+    done = f"{ranks.attempt} int8"
+    if ranks.rank:
+        try:
+            ranks.store.wait([done], PATIENCE)
+        except RuntimeError as error:
+            raise LostProcessError(f"process {ranks.rank} of {ranks.world}: the first one is gone; {AGAIN}") from error
+    yield
+    if ranks.rank == 0:
+        ranks.store.set(done, b"")
+
+
+def check_options(name: str, precision: str, calibrate: str | None, device: "torch.device") -> None:
+    """Refuse what no network can be computed with, before anything is read, measured or waited for.
+
+    Raises:
+        UsageError: no such engine or precision, or not together, or not on that device.
+    """
+    from torchinception.engines.engine import check_engine
+    from torchinception.engines.int8 import QUANTIZERS
+
+    check_calibrate(precision, calibrate)
+    if calibrate and name not in ("auto", *QUANTIZERS):
+        check_engine(name, device)
+        raise UsageError(f"no int8 in the engine {name}; expected auto, {' or '.join(QUANTIZERS)}")
+    check_engine("torch" if name == "auto" else name, device, "fp32" if calibrate else precision)
 
 
 def check_calibrate(precision: str, calibrate: str | None) -> None:

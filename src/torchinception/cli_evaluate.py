@@ -13,7 +13,7 @@ from torchinception.cli_engine import (
     MaxLoss,
     Precision,
     Threads,
-    check_calibrate,
+    check_options,
     use_engine,
 )
 from torchinception.cli_predict import Device, Model
@@ -43,9 +43,10 @@ def evaluate(
     from torchinception.devices import resolve_device
     from torchinception.evaluation import measure, select
 
-    check_calibrate(precision, calibrate)
+    place = resolve_device(device)
+    check_options(engine, precision, calibrate, place)
     with Screen() as screen:
-        loaded = load(model, resolve_device(device), listener=screen)
+        loaded = load(model, place, listener=screen)
         folder, samples, split = select(loaded, data, bad_images, screen)
         size = use_engine(
             loaded,

@@ -18,7 +18,7 @@ from torchinception.bench.records import Case, Row
 from torchinception.bench.side import Side
 from torchinception.bench.subjects import Subject, check_target, make_subject
 from torchinception.bench.worker import Took, Worker, WorkerError
-from torchinception.engines.checked import agreement
+from torchinception.engines.checked import deviation
 from torchinception.errors import UsageError
 from torchinception.machine import usable_cores
 from torchinception.progress import Listener
@@ -164,8 +164,8 @@ def _check(row: Row, worker: Worker, right: Tensor) -> Row:
         return row
     if loaded.answers.shape != right.shape:
         return replace(row, problem=f"its answers are of shape {loaded.answers.shape}, not {tuple(right.shape)}")
-    found = agreement(torch.from_numpy(loaded.answers), right)
-    problem = "" if found.holds else "its answers are wrong"
+    found = deviation(torch.from_numpy(loaded.answers), right)
+    problem = "" if found.tolerable else "its answers are wrong"
     return replace(row, error=found.error, top1=found.top1, problem=problem)
 
 

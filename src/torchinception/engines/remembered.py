@@ -2,19 +2,19 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from torchinception.engines.engine import MEASURED, PACKAGES, installed
+from torchinception.engines.engine import PACKAGES, installed
+from torchinception.engines.packages import package_version
 from torchinception.files import cache_folder
 from torchinception.machine import processor_name, usable_cores
 
 
 class Trial(BaseModel):
-    """How one engine did: its time for a batch and its error (`Agreement`), or what is wrong with it."""
+    """How one engine did: its time for a batch and its error (`Deviation`), or what is wrong with it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -79,6 +79,11 @@ def kept_choices() -> Iterator[Path]:
 
 
 def engine_versions() -> dict[str, str]:
-    """Of what takes part in a choice, and of this package, whose graphs they run."""
-    engines = {name: version(PACKAGES.get(name, name)) for name in MEASURED if name in installed()}
-    return engines | dict(torchinception=version("torchinception"))
+    """Of what takes part in a choice, and of this package, whose graphs they run.
+
+    A runtime that no installed distribution brought takes no part, as its next version could not be told from this one.
+    """
+    modules = {name: module for name, module in PACKAGES.items() if name in installed()}
+    found = {name: package_version(module) for name, module in modules.items()}
+    found["torchinception"] = package_version("torchinception")
+    return dict(torch=str(torch.__version__)) | {name: number for name, number in found.items() if number}
