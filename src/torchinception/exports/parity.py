@@ -2,22 +2,21 @@
 
 import json
 import math
-import os
 import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from torchinception.classifier import Classifier
 from torchinception.data.real_pictures import real_pictures
-from torchinception.engines.checked import TOLERANCE
+from torchinception.engines.checked import TOLERANCE, same_top1
 from torchinception.engines.engine import build
 from torchinception.exports.content import PROBABILITIES, Content, Loaded
+from torchinception.machine import processor_name, usable_cores
 from torchinception.progress import Listener
 
 PICTURES = 32
@@ -30,7 +29,7 @@ class Agreement:
     """One runtime's answers beside those of PyTorch in float64, and in float32 with the network as it is.
 
     Differences are the largest of any logit; of probabilities, of their logarithms, which are logits but for a
-    constant. `unclear` pictures have another best class, in float64 as near to the first as the tolerance.
+    constant. `unclear` pictures have another best class, which is as good as the first by `same_top1`.
     `latency_ms` is the median of a call.
     """
 
@@ -146,28 +145,19 @@ def _agreement(
 ) -> Agreement:
     """All answers (N, classes), in the unit of logits, as `tolerance` is."""
     difference = (found - right).abs().max().item()
-    best = right.topk(min(2, right.shape[1])).values
-    other = found.argmax(1) != right.argmax(1)
-    near = best[:, 0] - best[:, -1] <= tolerance
+    other, same = found.argmax(1) != right.argmax(1), same_top1(found, right, tolerance)
     return Agreement(
         runtime,
         version,
         max_difference=difference,
         max_difference_to_fp32=(found - eager).abs().max().item(),
         top1_agreement=1 - other.double().mean().item(),
-        unclear=int((other & near).sum()),
+        unclear=int((other & same).sum()),
         latency_ms=latency_ms,
-        fits=difference <= tolerance and not (other & ~near).any(),  # what is no number is not below it
+        fits=difference <= tolerance and bool(same.all()),  # what is no number is not below it
     )
 
 
 def machine() -> dict[str, object]:
     """What the times were taken on."""
-    lines: list[str] = []
-    if (found := Path("/proc/cpuinfo")).is_file():
-        lines = [line.partition(":")[2].strip() for line in found.read_text().splitlines() if "model name" in line]
-    return dict(
-        processor=lines[0] if lines else platform.processor(),
-        system=f"{platform.system()} {platform.machine()}",
-        cores=os.cpu_count(),
-    )
+    return dict(processor=processor_name(), system=f"{platform.system()} {platform.machine()}", cores=usable_cores())
