@@ -67,6 +67,7 @@ def predict(
     """
     from torchinception.classifier import load
     from torchinception.devices import resolve_device
+    from torchinception.engines.batches import FEW
     from torchinception.prediction import Plan, Run, find_inputs, find_ranks
     from torchinception.prediction.features import find_stage
 
@@ -82,7 +83,8 @@ def predict(
         loaded = load(model, place, listener=listener)
         if features:
             find_stage(loaded, stage)
-        share = None if inputs.count is None else -(-inputs.count // ranks.world)
+        count = inputs.reckon(FEW)
+        share = None if count is None else -(-count // ranks.world)
         size = use_engine(
             loaded,
             engine,

@@ -102,14 +102,14 @@ class Part:
         file.truncate(size)
         return file
 
-    def skip(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
-        """Those that are not yet done.
+    def skip(self, pictures: Iterable[Picture | None]) -> Iterator[Picture | None]:
+        """Those that are not yet done; None is passed over before them, and stays between them, see `Inputs`.
 
         Raises:
             UsageError: the first ones are not those that were done.
         """
         rest = iter(pictures)
-        for picture in islice(rest, self.state.done):
+        for picture in islice((one for one in rest if one is not None), self.state.done):
             self._digest.update(line_of(picture))
         if self._digest.hexdigest() != self.state.inputs:
             raise UsageError(f"{self.root} is of other pictures, or in another order; name the same ones, {ANEW}")

@@ -107,7 +107,7 @@ class Run:
     def _record(self, part: Part) -> Iterator[list[Row]]:
         output, ranks = self._plan.output, self._ranks
         assert output
-        pictures: Iterable[Picture] = self._inputs
+        pictures: Iterable[Picture | None] = self._inputs
         if self._share is not None:
             pictures = islice(pictures, self._share.start, self._share.stop)
         for found in self._batches(part.skip(pictures)):
@@ -146,11 +146,13 @@ class Run:
         if not self.done and self._inputs.count is None:
             raise MissingInputError("no paths came in through -; expected one a line, or with a zero behind each")
 
-    def _batches(self, pictures: Iterable[Picture]) -> Iterator[Found]:
+    def _batches(self, pictures: Iterable[Picture | None]) -> Iterator[Found]:
+        """Rows that are printed come at once, those of a file in whole batches: it is the same after a stop."""
         plan, model = self._plan, self._model
         if self._stage:
             return extract_batches(model, pictures, self._stage, self._width, batch=plan.batch, fast=plan.fast)
-        return predict_batches(model, pictures, top=plan.top, batch=plan.batch, fast=plan.fast)
+        prompt = plan.output is None
+        return predict_batches(model, pictures, top=plan.top, batch=plan.batch, fast=plan.fast, prompt=prompt)
 
     def _count(self, found: Found) -> list[Row]:
         self.done += len(found.rows)
