@@ -192,6 +192,19 @@ def test_a_file_that_is_written_among_the_pictures_is_none_of_them(
         assert (result.code, "1 of 3 pictures" in result.err) == (65, True), result.err
 
 
+def test_resuming_what_is_finished_exits_as_the_run_did_that_finished_it(
+    inception: Inception, finished: Path, photos: Path
+) -> None:
+    for pictures, code in ((".", 65), ("a.png", 0)):
+        command = ("predict", finished, pictures, "--csv", f"{code}.csv")
+        assert inception(*command, cwd=photos).code == code
+        before = listing(photos)
+        result = inception(*command, "--resume", cwd=photos)
+        assert (result.code, f"{code}.csv is finished, all " in result.err) == (code, True), result.err
+        assert ("1 of 3 pictures could not be read" in result.err) == (code == 65)
+        assert listing(photos) == before
+
+
 def test_evaluate_agrees_with_the_runs_own_metrics(inception: Inception, finished: Path, split: Path) -> None:
     metrics = json.loads((finished / "metrics.json").read_text())
     found = json.loads(inception("evaluate", finished, split, "--json", "--batch", 8, "--engine", "torch").out)

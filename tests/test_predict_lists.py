@@ -11,6 +11,7 @@ import pytest
 from data_fixtures import tiny_classifier, write_classes
 
 from torchinception.classifier import Classifier
+from torchinception.errors import UsageError
 from torchinception.prediction import Inputs, Output, Plan, Run, find_inputs
 from torchinception.prediction.inputs import Picture
 
@@ -111,6 +112,20 @@ def test_a_slow_list_is_not_waited_for_and_counts_as_short(model: Classifier, ph
         write(*photos[2:])
         end()
         assert [row.path for rows in run for row in rows] == photos[2:]
+
+
+def test_going_on_with_a_finished_file_takes_the_same_list_and_no_other(
+    model: Classifier, photos: list[Path], tmp_path: Path
+) -> None:
+    plan = Plan(batch=4, output=Output(tmp_path / "named.csv", "csv"), resume=True)
+    for expected in (7, 0):
+        with coming(*photos) as (inputs, _, end):
+            end()
+            assert sum(map(len, Run(model, inputs, plan))) == expected
+    with coming(*photos[1:]) as (inputs, _, end):
+        end()
+        with pytest.raises(UsageError, match="of other pictures than come in"):
+            Run(model, inputs, plan)
 
 
 def test_pictures_by_name_are_counted(photos: list[Path]) -> None:

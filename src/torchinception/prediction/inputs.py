@@ -89,11 +89,18 @@ class Inputs:
 
     def digest(self, span: range) -> str:
         """SHA-256 of the places of some of them."""
-        digest = hashlib.sha256()
-        for picture in islice(self, span.start, span.stop):
-            assert picture is not None  # this is no list that is coming
+        _, digest = digest_of(islice(self, span.start, span.stop))
+        return digest
+
+
+def digest_of(pictures: Iterable[Picture | None]) -> tuple[int, str]:
+    """How many they are, and SHA-256 of their places."""
+    count, digest = 0, hashlib.sha256()
+    for picture in pictures:
+        if picture is not None:
+            count += 1
             digest.update(line_of(picture))
-        return digest.hexdigest()
+    return count, digest.hexdigest()
 
 
 def line_of(picture: Picture) -> bytes:
