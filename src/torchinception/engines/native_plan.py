@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812, the field's name for it
 
 from torchinception.engines.graph import Graph, Node
-from torchinception.engines.native_library import Plan, PoolKind, Segment, View, Weights
+from torchinception.engines.native_library import NOTHING, Plan, Segment, View, Weights
 from torchinception.engines.operations import (
     UNPADDED,
     AdaptivePool,
@@ -79,8 +79,8 @@ class Lowering:
 
     Attributes:
         names: of the node that each operation of the plan is for.
-        output: the buffer that the graph's output has to itself.
-        shape: what that holds of each picture.
+        layers: the convolutions, by the number of their operation.
+        views: where each value is.
     """
 
     def __init__(
@@ -92,7 +92,8 @@ class Lowering:
         mean: Sequence[float],
         std: Sequence[float],
     ) -> None:
-        self.nodes, self.plan, self.pack, self.names = graph.by_name, plan, pack, list[str]()
+        self.nodes, self.plan, self._pack = graph.by_name, plan, pack
+        self.names, self.layers = list[str](), dict[int, Layer]()
         self.convolutions = {
             node.name: node.operation for node in graph.nodes if isinstance(node.operation, Convolution)
         }
@@ -113,7 +114,6 @@ class Lowering:
                 self._add_pictures(node.name, mean, std)
             elif node.name not in self.absorbed:
                 self._add(node)
-        self.output, self.shape = self.views[graph.output].buffer, self.shapes[graph.output]
 
     def _find_sums(self) -> dict[str, str]:
         """Sums, each with the convolution that computes it: a side that nothing else reads, the branch if both may."""
@@ -129,7 +129,10 @@ class Lowering:
 
     def _is_absorbed(self, value: str) -> bool:
         """Whether it is a ReLU that depthwise convolutions apply to what they read, or a pool ahead of its bias."""
-        operation, readers = self.nodes[value].operation, [self.nodes[reader].operation for reader in self.readers[value]]
+        operation, readers = (
+            self.nodes[value].operation,
+            [self.nodes[reader].operation for reader in self.readers[value]],
+        )
         if isinstance(operation, Relu) and readers:
             return all(isinstance(reader, Convolution) and _is_depthwise(reader) for reader in readers)
         if isinstance(operation, AveragePool) and len(readers) == 1:
@@ -151,7 +154,7 @@ class Lowering:
             if node.name in self.absorbed or isinstance(node.operation, Input):
                 continue
             if node.name not in self.views:
-                self.views[node.name] = View(self.plan.buffer(*self.shapes[node.name]), 0, self.shapes[node.name][2])
+                self.views[node.name] = self.plan.buffer(*self.shapes[node.name])
             if isinstance(node.operation, Join):
                 at, copies = self.views[node.name], list[tuple[str, View]]()
                 offset = at.offset
@@ -170,9 +173,9 @@ class Lowering:
         if self._is_blocked(name):
             border, block = self._padding(self.readers[name][0]), 2
             size = -(-(rows + border.top + border.bottom) // 2), -(-(columns + border.left + border.right) // 2)
-        self.views[name] = View(self.plan.buffer(*size, channels * block**2), 0, channels * block**2)
-        scale, shift = [1 / (255 * by) for by in std], [-each / by for each, by in zip(mean, std, strict=True)]
-        self.plan.pictures(self.views[name], (rows, columns), border, block, scale, shift)
+        self.views[name] = self.plan.buffer(*size, channels * block**2)
+        means, stds = torch.tensor(mean, dtype=torch.float64), torch.tensor(std, dtype=torch.float64)
+        self.plan.pictures(self.views[name], (rows, columns), border, block, 1 / (255 * stds), -means / stds)
         self.names.append(name)
 
     def _is_blocked(self, value: str) -> bool:
@@ -195,7 +198,7 @@ class Lowering:
                     return  # added with the first of its family
                 family = self.families[name]
                 self._add_convolution(
-                    {each: Segment(self.views[each], None, self.convolutions[each].relu) for each in family}
+                    {each: Segment(self.views[each], NOTHING, self.convolutions[each].relu) for each in family}
                 )
             case Add(_, relu) if name in self.sums:
                 self._add_convolution({self.sums[name]: Segment(to, reads[0], relu)})
@@ -203,7 +206,7 @@ class Lowering:
                 plan.add(*reads, scale, to, relu)
             case Linear(weight, bias):
                 layer = Layer(name, weight[:, :, None, None], bias, (len(bias),), 1, (1, 1))
-                plan.convolution(reads[0], self.pack(layer), 1, UNPADDED, [Segment(to, None, relu=False)])
+                plan.convolution(reads[0], self.pack(layer), 1, UNPADDED, Segment(to))
             case Join():
                 for value, part in self.copies[name]:
                     plan.affine(self.views[value], None, None, part, relu=False)
@@ -240,7 +243,7 @@ class Lowering:
             kernel, stride, padding = _block(kernel), 1, UNPADDED
         counts, rows_and_columns = tuple(len(conv.kernel) for conv in convs), self.shapes[first][:2]
         layer = Layer(f"{' '.join(segments)} {tuple(kernel.shape)}", kernel, bias, counts, stride, rows_and_columns)
-        self.plan.convolution(self.views[value], self.pack(layer), stride, padding, list(segments.values()))
+        self.plan.convolution(self.views[value], self.pack(layer), stride, padding, *segments.values())
 
     def _add_depthwise(self, name: str, conv: Convolution, to: View) -> None:
         (value,) = self.nodes[name].inputs
@@ -250,15 +253,22 @@ class Lowering:
             name, conv.kernel, conv.bias, (len(conv.kernel),), conv.stride[0], self.shapes[name][:2], depthwise=True
         )
         padding = self._padding(name)
-        self.plan.depthwise(self.views[source], self.pack(layer), conv.stride[0], padding, to, relu_first, conv.relu)
+        self.plan.depthwise(
+            self.views[source], self.pack(layer), conv.stride[0], padding, to, relu_first=relu_first, relu=conv.relu
+        )
 
     def _add_pool(self, name: str, to: View, bias: Tensor | None, *, relu: bool) -> None:
         pool, (value,) = self.nodes[name].operation, self.nodes[name].inputs
         assert isinstance(pool, MaxPool | AveragePool)
-        kind = PoolKind.MAX
+        kind = "max"
         if isinstance(pool, AveragePool):
-            kind = PoolKind.AVERAGE_PADDING if pool.count_padding else PoolKind.AVERAGE
+            kind = "average with padding" if pool.count_padding else "average"
         self.plan.pool(kind, self.views[value], pool.kernel, pool.stride[0], self._padding(name), to, bias, relu)
+
+    def pack(self, layer: Layer) -> Weights:
+        """For the operation that is added next."""
+        self.layers[len(self.names)] = layer
+        return self._pack(layer)
 
     def _padding(self, name: str) -> Sides:
         """Of a convolution or pool, in cells."""

@@ -1,0 +1,42 @@
+"""The quickest algorithm for each convolution of a network: timed inside of the network, and remembered."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from ctypes import c_int64
+from pathlib import Path
+
+from torch import Tensor
+
+from torchinception.engines.native_library import VERSION, Plan
+from torchinception.engines.native_plan import Layer, Lowering
+from torchinception.errors import SaveError
+from torchinception.files import cache_folder, write_atomically
+from torchinception.machine import processor_name
+
+Algorithms = Mapping[str, str]  # by the key of a layer; of others the rule says which
+FAST = ("F(6x6,3x3)", "F(1x6,1x7)", "F(6x1,7x1)")  # whose errors are for the tier of that name
+GAIN = 1.03  # what another algorithm has to gain on that of the rule
+RUNS = 5
+
+
+def tuned(
+    lower: Callable[[Algorithms], Lowering], rule: Callable[[Layer], str], tier: str, pictures: Tensor, threads: int
+) -> Plan:
+    """The plan for pictures of this shape with the algorithms that are quickest on this machine.
+
+    They are measured once, in some seconds, for layers of these shapes, whatever their weights.
+    """
+    lowering = lower({})
+    layers = {number: layer for number, layer in lowering.layers.items() if not layer.depthwise}
+    of = [(layer.key, layer.stride, layer.size) for layer in layers.values()]
+    about = (VERSION, processor_name(), threads, tier, lowering.plan.library.algorithms, tuple(pictures.shape), of)
+    path = cache_folder() / "engines" / f"native-{hashlib.sha256(repr(about).encode()).hexdigest()[:32]}.json"
+    found = _read(path)
+    if found is None:
+        found = _measure(lower, rule, tier, pictures, lowering)
+        try:
+            write_atomically(path, json.dumps(found))
+        except SaveError:
+            pass
+    return lower(found).plan if found else lowering.plan
