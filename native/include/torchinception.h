@@ -27,6 +27,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef enum inception_status {
     INCEPTION_INVALID = -1,     /* arguments that cannot be: shapes that do not fit, an unknown number */
@@ -204,6 +205,7 @@ typedef enum inception_format {
 int inception_plan_run(inception_plan* plan, int images, int format, const void* pictures, float* const* outputs,
                        int64_t* nanoseconds);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -5,6 +5,7 @@
 #include "choice.hpp"
 #include "failure.hpp"
 #include "plan.hpp"
+#include "torchinception.h"
 
 namespace {
 

@@ -58,16 +58,8 @@ INLINE void store(float* to, Vector value, int count) {
 #endif
 }
 
-// What is not a number stays: the second operand is what the instruction returns then.
-INLINE Vector larger(Vector least, Vector value) {
-#if defined(LEVEL_AVX512)
-    return reinterpret_cast<Vector>(_mm512_max_ps(reinterpret_cast<__m512>(least), reinterpret_cast<__m512>(value)));
-#elif defined(LEVEL_AVX2)
-    return reinterpret_cast<Vector>(_mm256_max_ps(reinterpret_cast<__m256>(least), reinterpret_cast<__m256>(value)));
-#else
-    return value < least ? least : value;
-#endif
-}
+// What is not a number stays. Compilers know this form as the instruction of x86, whose second operand wins then.
+INLINE Vector larger(Vector least, Vector value) { return value < least ? least : value; }
 
 template <int Number>
 struct Index {
