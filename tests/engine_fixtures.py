@@ -17,6 +17,13 @@ def network(name: str) -> Inception:
     return randomize(net)  # type: ignore[return-value]
 
 
+def tiny_network(channels: int = 3) -> Inception:
+    """In float32, 3 classes."""
+    net = randomize(create("tiny_inception", 3, channels=channels)).float()
+    assert isinstance(net, Inception)
+    return net
+
+
 def small_size(name: str) -> tuple[int, int]:
     """The first of `SIZES` with a last grid of 3x3 or more, where wrong pools show."""
     with torch.device("meta"):

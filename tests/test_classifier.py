@@ -2,6 +2,7 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import torchinception as ti
 from torchinception.classifier import Classifier, load
 from torchinception.data.images import Source
 from torchinception.errors import ImageError
+from torchinception.models import Inception
 
 CLASSES = tuple("abcdefg")
 
@@ -137,6 +139,44 @@ def test_once_its_weights_change_so_do_its_answers(model: Classifier) -> None:
     assert other.engine.name == "torch"
     other.network.load_state_dict(model.network.state_dict())
     assert other.predict(noise(0)) == model.predict(noise(0))
+
+
+def replace_parameter(net: Inception) -> None:
+    net.classifier.bias = torch.nn.Parameter(net.classifier.bias.detach() + torch.eye(7)[4] * 100)
+
+
+def replace_twice(net: Inception) -> None:
+    """The second one is likely to get the memory of the first."""
+    for _ in range(2):
+        net.classifier.bias.data = net.classifier.bias.data + torch.eye(7)[4] * 50
+
+
+def share_and_write(net: Inception) -> None:
+    """Another parameter of the same memory, which was written to as often as the first."""
+    before = net.classifier.bias._version
+    net.classifier.bias = torch.nn.Parameter(net.classifier.bias.data)
+    with torch.no_grad():
+        for _ in range(max(before, 1)):
+            net.classifier.bias[4] += 100
+
+
+def replace_layer(net: Inception) -> None:
+    net.classifier = torch.nn.Linear(net.classifier.in_features, 7)
+    net.classifier.bias.data[4] = 100
+
+
+@pytest.mark.parametrize("change", [replace_parameter, replace_twice, share_and_write, replace_layer])
+def test_weights_that_are_replaced_are_noticed(change: Callable[[Inception], None]) -> None:
+    other = tiny_classifier(*CLASSES)
+    other.use(ti.engine(other, "onnx"))
+    used = other.engine
+    other.predict(noise(0))
+    assert other.engine is used
+    change(other.network)
+    assert other.predict(noise(0))[0].classes[0] == "e"
+    used = other.engine
+    other.predict(noise(1))
+    assert (used.name, other.engine is used) == ("torch", True)
 
 
 def test_features_are_those_of_its_network(model: Classifier) -> None:

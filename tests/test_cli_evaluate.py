@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -57,10 +59,10 @@ def test_several_models_are_averaged_and_told_one_by_one(
             key: single[key] for key in ("top1", "top5", "pictures", "per_class")
         }
         assert member["loss"] == pytest.approx(single["loss"], rel=1e-5)  # float32 in another order of classes
-    shown = inception("evaluate", finished, other, uneven, "--engine", "torch").out
+    shown = inception("evaluate", finished, other.name, uneven, "--engine", "torch", cwd=other.parent).out
     assert f"top-1 {together['top1']:.2%}" in shown
     assert "by 2 models" in shown
-    assert str(other) in shown
+    assert other.name in shown
 
 
 def test_models_of_other_classes_are_refused_and_the_difference_is_named(
@@ -137,6 +139,14 @@ def test_two_processes_count_every_picture_once(
         assert json.loads(json.dumps(found[key]), parse_float=lambda text: round(float(text), 4)) == json.loads(
             json.dumps(expected[key]), parse_float=lambda text: round(float(text), 4)
         )
+
+
+def test_torchrun_itself_starts_them(finished: Path, uneven: Path) -> None:
+    words = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "torchinception", "evaluate")
+    command = (sys.executable, "-m", *words, str(finished), str(uneven), "--json", "--engine", "torch")
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["pictures"] == 21
 
 
 def test_more_processes_than_pictures_count_them_all_the_same(

@@ -1,5 +1,6 @@
 import json
 import os
+import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -7,8 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import Result, copy_pictures
+from data_fixtures import full_disk
 
 from torchinception.doctor import PACKAGES, examine
+from torchinception.engines import remembered
 
 Inception = Callable[..., Result]
 
@@ -59,6 +62,44 @@ def test_known_bad_versions_are_told(
     assert [line.split()[:2] for line in found["problems"]] == [[package, number]] * problems
 
 
+@pytest.mark.parametrize("package", ["torch", "torchvision"])
+def test_a_package_that_does_not_load_is_told_by_its_name(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    found = examine()
+    (problem,) = found["problems"]
+    assert problem.startswith(f"{package} does not load (")
+    assert problem.endswith("; install it anew")
+    assert "engines" not in found
+
+
+def test_a_mistake_elsewhere_is_not_told_as_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def mistake() -> None:
+        raise ImportError("a mistake of ours")
+
+    monkeypatch.setattr(remembered, "remembered", mistake)
+    with pytest.raises(ImportError, match="a mistake of ours"):
+        examine()
+
+
+def test_a_cache_that_cannot_be_written_is_a_problem_with_a_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TORCHINCEPTION_CACHE", str(tmp_path / "file" / "cache"))
+    (problem,) = examine()["problems"]
+    assert problem.startswith(f"the cache {tmp_path / 'file' / 'cache'} cannot be written (Not a directory)")
+    assert problem.endswith("$TORCHINCEPTION_CACHE")
+
+
+def test_a_full_disk_is_a_problem_and_a_good_cache_stays_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHINCEPTION_CACHE", str(tmp_path / "cache"))
+    with full_disk(10):
+        (problem,) = examine()["problems"]
+    assert "cannot be written (File too large)" in problem
+    assert examine()["problems"] == []
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
 def test_the_table_holds_what_json_holds(inception: Inception) -> None:
     found = json.loads(inception("doctor", "--json").out)
     shown = inception("doctor")
@@ -78,7 +119,7 @@ def test_it_tells_the_engines_and_which_were_chosen(
     assert measured.code == 0, measured.err
     after = json.loads(inception("doctor", "--json", environment=environment).out)
     shown = inception("doctor", environment=environment).out
-    assert before["engines"] == dict(torch=version("torch"), onnx=version("onnxruntime"), openvino=version("openvino"))
+    assert before["engines"] == dict(torch=torch.__version__, onnx=version("onnxruntime"), openvino=version("openvino"))
     assert before["chosen_engines"] == {}
     ((what, which),) = after["chosen_engines"].items()
     assert what.startswith("tiny_inception, 28 px, ")

@@ -12,6 +12,7 @@ import torch
 from engine_fixtures import answers, error, inputs, settled, small_size
 from torch import Tensor
 
+from torchinception import machine
 from torchinception.classifier import Classifier
 from torchinception.data.real_pictures import real_pictures
 from torchinception.data.sample import SIDE
@@ -150,7 +151,7 @@ def test_weights_of_7_bits_are_taken_where_sums_would_be_cut_off(
     trained: Classifier, checked: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     onnx = pytest.importorskip("onnx", reason="the extra onnx is installed by make")
-    monkeypatch.setattr(int8_graph, "PROCESSOR", tmp_path / "cpuinfo")
+    monkeypatch.setattr(machine, "PROCESSORS", tmp_path / "cpuinfo")
     monkeypatch.setattr(int8_graph.platform, "machine", lambda: "x86_64")
     largest = []
     for flags in ("fma avx2", "fma avx2 avx_vnni"):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +24,33 @@ from torchinception.weights.bundle import ModelSpec, is_model_file, load_model, 
 from torchinception.weights.catalogue import entries, find_entry
 from torchinception.weights.convert import assemble, convert, name_classes
 from torchinception.weights.download import fetch
+
+
+class _Weight(NamedTuple):
+    """A tensor of a network at some time: which one, its content then, and how often that was written to in place.
+
+    As long as this holds them, no other tensor gets their identity or their memory.
+    """
+
+    tensor: Tensor
+    content: Tensor
+    version: int
+
+
+def _weights(net: Inception) -> list[_Weight]:
+    return [
+        _Weight(tensor, tensor.detach(), 0 if tensor.is_inference() else tensor._version)
+        for tensor in net.state_dict(keep_vars=True).values()
+    ]
+
+
+def _are_same(some: Sequence[_Weight], others: Sequence[_Weight]) -> bool:
+    return len(some) == len(others) and all(
+        one.tensor is other.tensor
+        and one.content.data_ptr() == other.content.data_ptr()
+        and one.version == other.version
+        for one, other in zip(some, others, strict=True)
+    )
 
 
 @dataclass(frozen=True)
@@ -52,23 +80,24 @@ class Classifier:
         self.classes, self.names = spec.classes, spec.names or spec.classes
         self.preprocess, self.trained_on = spec.preprocess, spec.data
         self._engine: Engine | None = None
-        self._engine_of: list[int] = []
+        self._engine_of: list[_Weight] = []
 
     def use(self, engine: Engine) -> None:
-        """Compute with `engine` of this network from now on; once its weights change, with PyTorch's again."""
-        self._engine, self._engine_of = engine, self._versions()
+        """Compute with `engine` of this network from now on; once its weights change, with PyTorch's again.
+
+        A change is noticed when tensors are written to in place, as training and `load_state_dict` do, and when they
+        are replaced, `tensor.data` too. PyTorch keeps no account of what is written in place through `.data`
+        (`tensor.data.add_(1)`), nor to tensors that were made in inference mode: after that, `use` an engine anew.
+        """
+        self._engine, self._engine_of = engine, _weights(self.network)
 
     @property
     def engine(self) -> Engine:
         """What computes."""
-        if self._engine is None or self._engine_of != self._versions():
+        if self._engine is None or not _are_same(self._engine_of, _weights(self.network)):
             self.use(build_simple(self.network, self.preprocess, self.device))
         assert self._engine
         return self._engine
-
-    def _versions(self) -> list[int]:
-        """How often each tensor was written to in place, as training does."""
-        return [0 if tensor.is_inference() else tensor._version for tensor in self.network.state_dict().values()]
 
     def logits(self, batch: Tensor) -> Tensor:
         """uint8 (N, 3, size, size), as `preprocess.cut` makes them -> float32 (N, classes) on the CPU."""

@@ -8,6 +8,8 @@ from torchinception.errors import UsageError
 from torchinception.progress import Listener
 
 if TYPE_CHECKING:
+    import torch
+
     from torchinception.classifier import Classifier
 
 
@@ -43,28 +45,43 @@ def use_engine(
     max_loss: float,
     pictures: int | None,
     listener: Listener,
+    alone: bool = True,
 ) -> int:
-    """Have a classifier computed as the options say; how many pictures at a time that is.
+    """Have a classifier computed as the options say, which `check_options` has passed; how many pictures at a time.
 
     Raises:
-        UsageError: what cannot be, or int8 that loses too much.
+        UsageError: a package is not installed, or int8 loses too much.
     """
     from torchinception.classifier import engine
     from torchinception.engines.batches import fitting_batch
     from torchinception.quantization import quantize_model
 
-    check_calibrate(precision, calibrate)
-    if calibrate and name not in ("auto", "onnx", "openvino"):
-        raise UsageError(f"no int8 in the engine {name}; expected auto, onnx or openvino")
     size = fitting_batch(model.preprocess.size, model.device, pictures) if batch == "auto" else int(batch)
     floats = "fp32" if calibrate else precision
-    model.use(engine(model, name, batch=size, threads=threads, precision=floats, pictures=pictures, listener=listener))
+    timed = pictures if alone else 0  # several processes would disturb each other's measurements
+    model.use(engine(model, name, batch=size, threads=threads, precision=floats, pictures=timed, listener=listener))
     if calibrate:
         quantized, _ = quantize_model(
             model, calibrate, name=name, max_loss=max_loss, batch=size, threads=threads, listener=listener
         )
         model.use(quantized)
     return size
+
+
+def check_options(name: str, precision: str, calibrate: str | None, device: "torch.device") -> None:
+    """Refuse what no network can be computed with, before anything is read, measured or waited for.
+
+    Raises:
+        UsageError: no such engine or precision, or not together, or not on that device.
+    """
+    from torchinception.engines.engine import check_engine
+    from torchinception.engines.int8 import QUANTIZERS
+
+    check_calibrate(precision, calibrate)
+    if calibrate and name not in ("auto", *QUANTIZERS):
+        check_engine(name, device)
+        raise UsageError(f"no int8 in the engine {name}; expected auto, {' or '.join(QUANTIZERS)}")
+    check_engine("torch" if name == "auto" else name, device, "fp32" if calibrate else precision)
 
 
 def check_calibrate(precision: str, calibrate: str | None) -> None:

@@ -16,7 +16,7 @@ from torchinception.cli_engine import (
     MaxLoss,
     Precision,
     Threads,
-    check_calibrate,
+    check_options,
     use_engine,
 )
 from torchinception.cli_predict import Device
@@ -24,6 +24,8 @@ from torchinception.console import Screen, err, out, print_table
 from torchinception.progress import Listener
 
 if TYPE_CHECKING:
+    import torch
+
     from torchinception.classifier import Classifier
     from torchinception.evaluation import Evaluation
     from torchinception.training.ranks import Ranks
@@ -60,23 +62,29 @@ def evaluate(
 
     Of several models the probabilities are averaged; torchrun shares the pictures among processes.
     """
+    import torch
+
     from torchinception.classifier import load
     from torchinception.devices import resolve_device
     from torchinception.evaluation import measure, select
     from torchinception.training.reporting import as_plain, check_place, write_evaluation
     from torchinception.training.run_folder import check_apart
 
-    check_calibrate(precision, calibrate)
-    with Screen() as screen, _processes(device) as ranks:
+    place = resolve_device(device)
+    check_options(engine, precision, calibrate, place)
+    with Screen() as screen, _processes(place) as ranks:
         listener = screen if ranks.rank == 0 else Listener()
         if folder:
             ranks.first(lambda: check_place(folder))
-        loaded = [load(model, resolve_device(_own(device, ranks)), listener=listener) for model in models]
+        if place.type == "cuda" and device in ("auto", "cuda") and not ranks.alone:
+            place = torch.device("cuda", ranks.local_rank)
+        loaded = [load(model, place, listener=listener) for model in models]
         scanned, samples, split = ranks.first(lambda: select(loaded, data, bad_images, listener))
         if folder:
             check_apart(folder, scanned)
-        sizes = [
-            use_engine(
+
+        def ready(model: "Classifier") -> int:
+            return use_engine(
                 model,
                 engine,
                 batch=batch,
@@ -84,11 +92,14 @@ def evaluate(
                 precision=precision,
                 calibrate=calibrate,
                 max_loss=max_loss,
-                pictures=len(samples) * crops if ranks.alone else 0,  # several processes would disturb each other
+                pictures=len(samples) * crops,
+                alone=ranks.alone,
                 listener=listener,
             )
-            for model in loaded
-        ]
+
+        if calibrate and not ranks.alone:
+            ranks.first(lambda: [ready(model) for model in loaded])  # the others find in the cache what it has made
+        sizes = [ready(model) for model in loaded]
         found = measure(
             loaded,
             scanned,
@@ -153,19 +164,10 @@ def _row(name: str, found: "Evaluation") -> tuple[str, ...]:
     return name, f"{score.recall:.1%}", precision, f"{score.f1:.1%}", str(score.pictures)
 
 
-def _own(device: str, ranks: "Ranks") -> str:
-    """Each of several processes takes a GPU of its own."""
-    from torchinception.devices import resolve_device
-
-    several = not ranks.alone and device in ("auto", "cuda") and resolve_device(device).type == "cuda"
-    return f"cuda:{ranks.local_rank}" if several else device
-
-
-def _processes(device: str) -> "AbstractContextManager[Ranks]":
+def _processes(place: "torch.device") -> "AbstractContextManager[Ranks]":
     """Those that torchrun or SLURM started; one alone need not wait for the imports that finding others takes."""
-    from torchinception.devices import resolve_device
     from torchinception.training.ranks import Ranks, together
 
     if not any(name in os.environ for name in ("WORLD_SIZE", "SLURM_STEP_ID")):
         return nullcontext(Ranks())
-    return together(resolve_device(device).type, SILENCE_SECONDS)
+    return together(place.type, SILENCE_SECONDS)

@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,7 @@ from torchinception.cli_engine import (
     MaxLoss,
     Precision,
     Threads,
-    check_calibrate,
+    check_options,
     use_engine,
 )
 from torchinception.console import Screen, err, out
@@ -68,28 +69,34 @@ def predict(
     from torchinception.classifier import load
     from torchinception.devices import resolve_device
     from torchinception.prediction import Plan, Run, find_inputs, find_ranks
+    from torchinception.prediction.features import find_stage
 
     output = _output(csv, parquet, features)
     _check(output, features, stage, resume=resume, as_json=as_json)
-    check_calibrate(precision, calibrate)
     with Screen() as screen:
         ranks = find_ranks()
+        place = resolve_device(ranks.device(device))
+        check_options(engine, precision, calibrate, place)
         stdin = sys.stdin.buffer if sys.stdin else None  # None: closed by the shell
         listener = screen if ranks.rank == 0 else Listener()
         inputs = find_inputs(paths, stdin, listener, output.path if output else None)
-        loaded = load(model, resolve_device(ranks.device(device)), listener=listener)
+        loaded = load(model, place, listener=listener)
+        if features:
+            find_stage(loaded, stage)
         share = None if inputs.count is None else -(-inputs.count // ranks.world)
-        size = use_engine(
-            loaded,
-            engine,
-            batch=batch,
-            threads=threads,
-            precision=precision,
-            calibrate=calibrate,
-            max_loss=max_loss,
-            pictures=share if ranks.world == 1 else 0,  # several processes would disturb each other's measurements
-            listener=listener,
-        )
+        with ranks.first_alone() if calibrate else nullcontext():
+            size = use_engine(
+                loaded,
+                engine,
+                batch=batch,
+                threads=threads,
+                precision=precision,
+                calibrate=calibrate,
+                max_loss=max_loss,
+                pictures=share,
+                alone=ranks.world == 1,
+                listener=listener,
+            )
         plan = Plan(size, top, stage, fast_decode, output, resume)
         run = Run(loaded, inputs, plan, ranks=ranks, listener=listener)
         printer = None if output and not as_json else _Json() if as_json else _Table()

@@ -1,10 +1,14 @@
 """What is installed, what this machine has, and what will be used."""
 
+import importlib
 import os
 import platform
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+
+from torchinception.files import cache_folder
 
 PACKAGES = ("torchinception", "torch", "torchvision", "lightning", "torchmetrics", "safetensors", "pillow", "numpy")
 KNOWN_BAD: dict[
@@ -28,17 +32,39 @@ def examine() -> dict[str, Any]:
         numbers = tuple(int("".join(filter(str.isdigit, n)) or 0) for n in versions.get(package, "999").split(".")[:3])
         if bad(numbers):
             problems.append(f"{package} {versions[package]} {why}")
+    problems += _cache_problems()
+    broken = list(_import_problems("torch", "torchvision"))
     found: dict[str, Any] = dict(
         versions=versions,
         python=platform.python_version(),
         system=f"{platform.system()} {platform.machine()}",
         cores=os.cpu_count(),
     )
+    return found | ({} if broken else _torch()) | dict(problems=problems + broken)
+
+
+def _cache_problems() -> Iterator[str]:
+    """What is wrong with the folder of what can be made again, which is found by writing there."""
+    folder = cache_folder()
     try:
-        found |= _torch()
-    except (ImportError, OSError) as error:
-        problems.append(f"torch does not load ({error}); install it anew")
-    return found | dict(problems=problems)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"a byte, as a full disk takes files that are empty")
+    except OSError as error:
+        yield (
+            f"the cache {folder} cannot be written ({error.strerror or error}), so nothing is kept for a second time; "
+            "mend that, or name another folder in $TORCHINCEPTION_CACHE"
+        )
+
+
+def _import_problems(*modules: str) -> Iterator[str]:
+    """The first of these that does not load; the later ones need it."""
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except (ImportError, OSError, RuntimeError) as error:  # torchvision, of another torch, raises RuntimeError
+            yield f"{module} does not load ({error}); install it anew"
+            return
 
 
 def _torch() -> dict[str, Any]:

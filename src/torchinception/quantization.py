@@ -4,13 +4,11 @@ What was quantized is kept in the cache by the digests of the model and of the p
 has found, so that a second time costs no more than a look at the pictures.
 """
 
-import os
-import platform
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 
+import PIL
 import torch
 
 from torchinception.classifier import Classifier
@@ -21,14 +19,17 @@ from torchinception.engines import int8
 from torchinception.engines.engine import Engine
 from torchinception.engines.int8_cache import Kept, key_of
 from torchinception.engines.int8_graph import saturates
-from torchinception.engines.int8_parity import Parity, compare
+from torchinception.engines.int8_parity import Int8Parity, compare
 from torchinception.engines.int8_pictures import Chosen, choose_labelled, choose_unlabelled, read
+from torchinception.engines.packages import package_version
+from torchinception.engines.remembered import describe_machine
 from torchinception.errors import UsageError
 from torchinception.prediction import find_pictures
 from torchinception.progress import Listener
 from torchinception.weights.bundle import tensors_sha256
 
 FORMAT = 1  # of what is kept; another number when the same inputs are to be quantized in another way
+COMPARISON = 2  # likewise, of what a check has found
 
 
 def quantize_model(
@@ -43,7 +44,7 @@ def quantize_model(
     threads: int | None = None,
     anywhere: bool = False,
     listener: Listener | None = None,
-) -> tuple[Engine, Parity]:
+) -> tuple[Engine, Int8Parity]:
     """The quickest engine in 8 bits that answers as the model's own engine does in fp32; the model keeps that one.
 
     It is accepted if no more than `max_loss` points of accuracy are lost, or, where classes are not known, if no more
@@ -128,12 +129,12 @@ def _attempt(
     threads: int,
     half_range: bool,
     listener: Listener,
-) -> tuple[Engine, Parity]:
+) -> tuple[Engine, Int8Parity]:
     """The engine of one runtime, and how it compares."""
     net, preprocess = model.network, model.preprocess
     # what may change a crop by a grey level is among the versions
-    cropped = (preprocess.model_dump_json(), version("pillow"), torch.__version__)
-    versions = [version(package) for package in int8.PACKAGES[name]]
+    cropped = (preprocess.model_dump_json(), PIL.__version__, torch.__version__)
+    versions = [package_version(package) for package in int8.PACKAGES[name]]
     digests = [sample.digest for sample in chosen.calibration]
     network = (net.name, net.options, tensors_sha256(net.state_dict()))
     key = key_of(FORMAT, name, versions, half_range, network, cropped, digests)
@@ -147,17 +148,17 @@ def _attempt(
         kept.keep_model(content)
     size = (preprocess.size, preprocess.size)
     engine = int8.load_quantized(name, net, preprocess, content, size, batch=batch, threads=threads)
-    machine = (platform.node(), platform.machine(), os.cpu_count())
     fp32 = (model.engine.name, model.engine.version, model.engine.threads)
     labels = None if chosen.labels is None else chosen.labels.tolist()
-    check = key_of(cropped, [sample.digest for sample in chosen.check], labels, batch, threads, fp32, machine)
+    checked = [sample.digest for sample in chosen.check]
+    check = key_of(COMPARISON, cropped, checked, labels, batch, threads, fp32, describe_machine())
     parity = kept.parity(check)
     if parity is None:
         total = len(chosen.check)
         parity = compare(
             model.engine,
             engine,
-            read(chosen.check, preprocess),
+            read(chosen.check, preprocess, batch),
             chosen.labels,
             max_loss=max_loss,
             batch=batch,
@@ -167,11 +168,16 @@ def _attempt(
     return engine, replace(parity, max_loss=max_loss)
 
 
-def _refusal(found: Sequence[Parity]) -> str:
+def _refusal(found: Sequence[Int8Parity]) -> str:
     figures = "; ".join(str(parity) for parity in found)
-    lost = " and ".join(f"{parity.loss_points:.2f} in {parity.name}" for parity in found)
+    reasons = " and ".join(
+        f"loses {parity.loss_points:.2f} of 100 pictures in {parity.name}"
+        if parity.finite
+        else f"has logits that are not finite in {parity.name}"
+        for parity in found
+    )
     others = " another runtime," if len(found) == 1 else ""
     return (
-        f"int8 is refused, as it loses {lost} of 100 pictures, and the limit is {found[0].max_loss:g}: {figures}. "
+        f"int8 is refused, as it {reasons}, and the limit is {found[0].max_loss:g} of 100 pictures: {figures}. "
         f"Calibrate with more pictures, or such as it will see,{others} allow more with --max-loss, or stay with fp32"
     )

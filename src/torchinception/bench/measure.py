@@ -1,7 +1,6 @@
 """The protocol: answers first, then rounds in which every side has its turn, in a new order each."""
 
 import math
-import os
 import random
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,8 +18,9 @@ from torchinception.bench.records import Case, Row
 from torchinception.bench.side import Side
 from torchinception.bench.subjects import Subject, check_target, make_subject
 from torchinception.bench.worker import Took, Worker, WorkerError
-from torchinception.engines.checked import agreement
+from torchinception.engines.checked import deviation
 from torchinception.errors import UsageError
+from torchinception.machine import usable_cores
 from torchinception.progress import Listener
 from torchinception.summary import summarize
 
@@ -54,9 +54,8 @@ def measure(
         InceptionError: a target that is not there, more threads than processors, or a peer that is not installed.
     """
     listener = listener or Listener()
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if max(threads) > processors:
-        raise UsageError(f"{max(threads)} threads are asked for, and {processors} processors are there")
+    if max(threads) > usable_cores():
+        raise UsageError(f"{max(threads)} threads are asked for, and {usable_cores()} processors are there")
     for target in targets:
         check_target(target)
         if peers:
@@ -165,8 +164,8 @@ def _check(row: Row, worker: Worker, right: Tensor) -> Row:
         return row
     if loaded.answers.shape != right.shape:
         return replace(row, problem=f"its answers are of shape {loaded.answers.shape}, not {tuple(right.shape)}")
-    found = agreement(torch.from_numpy(loaded.answers), right)
-    problem = "" if found.holds else "its answers are wrong"
+    found = deviation(torch.from_numpy(loaded.answers), right)
+    problem = "" if found.tolerable else "its answers are wrong"
     return replace(row, error=found.error, top1=found.top1, problem=problem)
 
 

@@ -14,14 +14,14 @@ TOLERANCE = 1e-4  # of the largest logit: engines in float32 were seen up to 3e-
 
 
 @dataclass(frozen=True)
-class Agreement:
+class Deviation:
     """How far logits are from right ones: the largest difference over the largest logit, and the same top-1s."""
 
     error: float
     top1: float  # a fraction
 
     @property
-    def holds(self) -> bool:
+    def tolerable(self) -> bool:
         """Whether these are the same answers."""
         return self.error <= TOLERANCE and self.top1 == 1
 
@@ -41,16 +41,25 @@ def right_answers(net: Inception, preprocess: Preprocess, pictures: Tensor, thre
     return torch.cat([engine.run_uint8(picture[None]) for picture in pictures])
 
 
-def agreement(found: Tensor, right: Tensor) -> Agreement:
-    """Logits (N, classes) beside right ones. Classes that `TOLERANCE` cannot tell apart are as good as one another."""
+def same_top1(found: Tensor, right: Tensor, tolerance: float | Tensor) -> Tensor:
+    """Whether each picture is named as it should be, bool (N,), by logits (N, classes) beside right ones.
+
+    Classes are as good as one another whose right logits differ by no more than twice the tolerance: each of the two
+    may move by that much.
+    """
+    chosen = right.gather(1, found.argmax(1, keepdim=True))
+    return (right.amax(1, keepdim=True) - chosen <= 2 * tolerance).squeeze(1)
+
+
+def deviation(found: Tensor, right: Tensor) -> Deviation:
+    """Of logits (N, classes) from right ones."""
     scale = right.abs().max().clamp_min(torch.finfo(torch.float32).tiny)
     error = (found.double() - right).abs().max() / scale
-    chosen = right.gather(1, found.argmax(1, keepdim=True))
-    same = right.amax(1, keepdim=True) - chosen <= 2 * TOLERANCE * scale
+    same = same_top1(found, right, TOLERANCE * scale)
     finite = torch.isfinite(found).all()
-    return Agreement(float(error) if finite else float("inf"), float(same.double().mean()))
+    return Deviation(float(error) if finite else float("inf"), float(same.double().mean()))
 
 
-def check(engine: Engine, pictures: Tensor, right: Tensor) -> Agreement:
-    """`agreement` of an engine's logits of uint8 (N, H, W, C)."""
-    return agreement(engine.run_uint8(pictures), right)
+def check(engine: Engine, pictures: Tensor, right: Tensor) -> Deviation:
+    """Of an engine's logits of uint8 (N, H, W, C)."""
+    return deviation(engine.run_uint8(pictures), right)

@@ -9,6 +9,7 @@ from functools import partial
 import torch
 
 from torchinception.data.transforms import Preprocess
+from torchinception.engines.batches import FEW
 from torchinception.engines.checked import check, check_pictures, right_answers
 from torchinception.engines.engine import MEASURED, Engine, build, build_simple
 from torchinception.engines.remembered import (
@@ -24,7 +25,6 @@ from torchinception.files import write_atomically
 from torchinception.network import Inception
 from torchinception.progress import Listener
 
-FEW = 64  # pictures, for which measuring does not pay
 CHECKED = 4  # real pictures, each answered in float64
 SECONDS, LEAST, MOST = 5.0, 3, 9  # of timing, if that is at least 3 rounds; rounds at most
 GAIN = 1.03  # what a runtime has to gain on PyTorch, which is there at once
@@ -43,8 +43,9 @@ def choose(
 ) -> Engine:
     """The engine that is fastest on this machine's CPU of those that answer right.
 
-    What was measured with this network before is remembered. If nothing was, it is measured now, in some 15 seconds
-    for Inception-v3, unless there are only few pictures: these PyTorch takes at once.
+    What was measured with this network before is remembered. If nothing was, or what was fastest then cannot be built
+    any more, it is measured now, in some 15 seconds for Inception-v3, unless there are only few pictures: these PyTorch
+    takes at once.
 
     Args:
         net: what to run.
@@ -73,7 +74,10 @@ def choose(
     )
     known = read_choice(blank.path)
     if known:
-        return build(known.engine, net, preprocess, batch=batch, threads=threads)
+        try:
+            return build(known.engine, net, preprocess, batch=batch, threads=threads)
+        except Exception as error:  # noqa: BLE001, whatever is wrong with one runtime, there are others
+            listener.say(f"The engine {known.engine}, which was the fastest, fails now: {error}")
     if few:
         return build_simple(net, preprocess, threads=threads)
     return _measure(net, preprocess, blank, candidates, listener)
@@ -97,8 +101,8 @@ def _measure(
             trials[name] = trial.model_copy(update=dict(problem=f"fails: {error}"))
             continue
         problem = f"differs from float64 by {found.error:.1e} of the logits' scale, top-1 equal in {found.top1:.0%}"
-        trials[name] = trial.model_copy(update=dict(error=found.error, problem="" if found.holds else problem))
-        if found.holds:
+        trials[name] = trial.model_copy(update=dict(error=found.error, problem="" if found.tolerable else problem))
+        if found.tolerable:
             ready[name] = engine
     listener.progress(TASK, steps - 1, steps)
     batch = pictures[: blank.batch]

@@ -11,7 +11,7 @@ from torchinception.data.transforms import Preprocess
 from torchinception.engines.eager_engine import EagerEngine
 from torchinception.engines.onnx_engine import OnnxEngine
 from torchinception.engines.openvino_engine import OpenVinoEngine
-from torchinception.engines.torch_engine import TorchEngine
+from torchinception.engines.torch_engine import TorchEngine, check_precision
 from torchinception.errors import UsageError
 from torchinception.network import Inception
 
@@ -78,8 +78,7 @@ def build(
     Raises:
         UsageError: no such engine, it is not installed, or it cannot do what is asked for.
     """
-    if name not in ENGINES:
-        raise UsageError(f"no engine named {name}; expected auto, {', '.join(ENGINES)}")
+    check_engine(name, device, precision)
     mean, std = (_for_channels(values, net.channels) for values in (preprocess.mean, preprocess.std))
     if name in ("torch", "compile"):
         compiled = name == "compile"
@@ -88,9 +87,21 @@ def build(
         )
     if name == "eager":
         return EagerEngine(net, mean=mean, std=std, device=device, threads=threads, precision=precision)
-    if torch.device(device).type != "cpu" or precision != "fp32":
-        raise UsageError(f"the engine {name} runs on the CPU in fp32, not on {device} in {precision}; torch does")
     return COMPILED[name](net, mean=mean, std=std, batch=batch, threads=threads)
+
+
+def check_engine(name: str, device: str | torch.device = "cpu", precision: str = "fp32") -> None:
+    """Refuse what `build` cannot do, whatever the network.
+
+    Raises:
+        UsageError: no such engine, or not there in that precision.
+    """
+    if name not in ENGINES:
+        raise UsageError(f"no engine named {name}; expected auto, {', '.join(ENGINES)}")
+    if name in COMPILED and (torch.device(device).type != "cpu" or precision != "fp32"):
+        raise UsageError(f"the engine {name} runs on the CPU in fp32, not on {device} in {precision}; torch does")
+    if (name, precision) != ("eager", "fp64"):
+        check_precision(precision, torch.device(device))
 
 
 def build_simple(

@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from torchinception.engines.int8_parity import Parity
+from torchinception.engines.int8_parity import Int8Parity
 from torchinception.errors import SaveError
 from torchinception.files import cache_folder, write_atomically
 from torchinception.progress import Listener
@@ -36,10 +36,10 @@ class Kept:
             return None
         return content if self._read().get("sha256") == hashlib.sha256(content).hexdigest() else None
 
-    def parity(self, check: str) -> Parity | None:
+    def parity(self, check: str) -> Int8Parity | None:
         """What a check has found, by the key of all that it depends on."""
         try:
-            return Parity(**self._read()["checks"][check])
+            return Int8Parity(**self._read()["checks"][check])
         except (KeyError, TypeError):
             return None
 
@@ -52,7 +52,7 @@ class Kept:
             return
         self._write(dict(sha256=hashlib.sha256(model).hexdigest(), checks={}))
 
-    def keep_parity(self, check: str, parity: Parity) -> None:
+    def keep_parity(self, check: str, parity: Int8Parity) -> None:
         """Beside those of other checks."""
         record = self._read()
         if record:

@@ -6,7 +6,6 @@ some pictures cause. Weights have a scale for each output channel, values one fo
 
 import platform
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
@@ -23,9 +22,8 @@ from torchinception.engines.rewrite import (
     rewrite,
     scale_input,
 )
+from torchinception.machine import processor_flags
 from torchinception.network import Inception
-
-PROCESSOR = Path("/proc/cpuinfo")
 
 
 def graph_of_bytes(net: Inception, mean: Sequence[float], std: Sequence[float]) -> Graph:
@@ -87,8 +85,4 @@ def saturates() -> bool:
     """
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return False
-    try:
-        flags = PROCESSOR.read_text().split()
-    except OSError:
-        return True
-    return not {"avx512_vnni", "avx_vnni"}.intersection(flags)
+    return not {"avx512_vnni", "avx_vnni"} & processor_flags()

@@ -21,7 +21,7 @@ from torchinception.engines.int8_engine import Int8Engine
 from torchinception.engines.int8_graph import Singles, kept_in_float
 from torchinception.engines.onnx_model import PICTURES, write_onnx
 from torchinception.engines.openvino_engine import OpenVinoEngine, import_openvino
-from torchinception.errors import UsageError
+from torchinception.engines.packages import not_imported
 from torchinception.files import write_atomically
 from torchinception.layers import Pair
 
@@ -96,14 +96,14 @@ def import_nncf() -> Any:
     As OpenVINO does, it reports its use to Google Analytics by a package of its own, openvino_telemetry.
 
     Raises:
-        UsageError: it is not installed.
+        UsageError: it is not installed, or does not load.
     """
     before = logging.getLoggerClass()
     try:
         with _hidden("openvino_telemetry"):
             return importlib.import_module("nncf")
-    except ImportError:
-        raise UsageError("8 bits in OpenVINO need nncf: pip install 'torchinception[int8]'") from None
+    except (ImportError, OSError) as error:
+        raise not_imported(error, "nncf", "8 bits in OpenVINO need", "int8") from error
     finally:
         logging.setLoggerClass(before)
 

@@ -1,5 +1,6 @@
 """Whether 8 bits are good enough: the same pictures by two engines, and limits to what may differ."""
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterable
@@ -15,11 +16,12 @@ ROUNDS = 11  # of timing, the two in turn
 
 
 @dataclass(frozen=True)
-class Parity:
+class Int8Parity:
     """How an engine in 8 bits compares with one in fp32.
 
     Accuracies are None where the pictures' classes are not known. `logits_error` is the largest difference of two
-    logits, of the largest logit. Milliseconds are medians of calls of `batch` pictures with `threads` threads.
+    logits, of the largest logit; infinite or no number if a logit of either engine is. Milliseconds are those of a
+    picture: of the median call of `batch` pictures with `threads` threads.
     """
 
     name: str
@@ -43,9 +45,15 @@ class Parity:
         return 100 * (self.accuracy_fp32 - self.accuracy_int8)
 
     @property
+    def finite(self) -> bool:
+        """Whether all logits are numbers."""
+        return math.isfinite(self.logits_error)
+
+    @property
     def accepted(self) -> bool:
-        """Whether that is within the limit."""
-        return self.loss_points <= self.max_loss + 1e-9  # 0.5 points of 200 pictures are one, and not a little more
+        """Whether that is within the limit, and all logits are numbers."""
+        within = self.loss_points <= self.max_loss + 1e-9  # 0.5 points of 200 pictures are one, and not a little more
+        return within and self.finite
 
     @property
     def speedup(self) -> float:
@@ -56,10 +64,11 @@ class Parity:
         right = ""
         if self.accuracy_fp32 is not None and self.accuracy_int8 is not None:
             right = f"accuracy {self.accuracy_fp32:.2%} in fp32 and {self.accuracy_int8:.2%} in int8, "
+        apart = f"logits differ by {self.logits_error:.1%} of the largest" if self.finite else "some logits not finite"
         return (
             f"int8 in {self.name} {self.version}: {right}same top-1 for {self.agreement:.2%} of {self.pictures} "
-            f"pictures, logits differ by {self.logits_error:.1%} of the largest; {self.milliseconds_int8:.1f} ms "
-            f"instead of {self.milliseconds_fp32:.1f}, {self.speedup:.2f} times as fast"
+            f"pictures, {apart}; {self.milliseconds_int8:.3g} ms a picture instead of {self.milliseconds_fp32:.3g}, "
+            f"{self.batch} at a time, {self.speedup:.2f} times as fast"
         )
 
 
@@ -72,7 +81,7 @@ def compare(
     max_loss: float = 0.5,
     batch: int = 1,
     advance: Callable[[int], None] | None = None,
-) -> Parity:
+) -> Int8Parity:
     """Run both engines on the same pictures, and time them on the first ones.
 
     Args:
@@ -88,14 +97,14 @@ def compare(
         UsageError: no pictures.
     """
     guesses: list[Tensor] = []
-    difference = largest = 0.0
+    differences, scales = list[Tensor](), list[Tensor]()
     done = 0
     timed: Tensor | None = None
     for pictures in batches:
         right, found = fp32.run_uint8(pictures), int8.run_uint8(pictures)
         guesses.append(torch.stack([right.argmax(1), found.argmax(1)]))
-        difference = max(difference, float((found - right).abs().max()))
-        largest = max(largest, float(right.abs().max()))
+        differences.append((found - right).abs().max())
+        scales.append(right.abs().max())
         timed = pictures[:batch] if timed is None else timed
         done += len(pictures)
         if advance:
@@ -104,16 +113,18 @@ def compare(
         raise UsageError("no pictures to compare int8 with fp32 on")
     right, found = torch.cat(guesses, 1)
     of_fp32, of_int8 = _milliseconds((fp32, int8), timed.repeat(-(-batch // len(timed)), 1, 1, 1)[:batch])
-    return Parity(
+    # Tensor.max keeps what is no number, as Python's max does not
+    error = torch.stack(differences).max() / torch.stack(scales).max().clamp_min(torch.finfo(torch.float32).tiny)
+    return Int8Parity(
         name=int8.name,
         version=int8.version,
         pictures=len(right),
         agreement=_fraction(right == found),
         accuracy_fp32=None if labels is None else _fraction(right == labels),
         accuracy_int8=None if labels is None else _fraction(found == labels),
-        logits_error=difference / largest,
-        milliseconds_fp32=of_fp32,
-        milliseconds_int8=of_int8,
+        logits_error=float(error),
+        milliseconds_fp32=of_fp32 / batch,
+        milliseconds_int8=of_int8 / batch,
         batch=batch,
         threads=int8.threads,
         max_loss=max_loss,

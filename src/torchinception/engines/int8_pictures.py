@@ -1,9 +1,11 @@
 """Pictures to calibrate 8 bits with, and different ones to check them on; the same ones every time."""
 
 import hashlib
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -19,7 +21,7 @@ from torchinception.errors import DataError, ImageError
 from torchinception.progress import Listener
 
 FEWEST = 32  # pictures to check on: fewer tell nothing
-TOGETHER = 32  # pictures in a batch
+AHEAD = 32  # pictures decoded while a batch is computed
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def choose_unlabelled(paths: Sequence[Path], *, calibration: int, check: int, li
     return _enough(Chosen(samples[:taken], samples[taken : taken + check], None), f"{len(paths)} files")
 
 
-def read(samples: Sequence[Sample], preprocess: Preprocess) -> Iterator[Tensor]:
+def read(samples: Sequence[Sample], preprocess: Preprocess, batch: int = 32) -> Iterator[Tensor]:
     """Batches of these, uint8 (N, size, size, 3), the next ones decoded meanwhile.
 
     Raises:
@@ -100,12 +102,12 @@ def read(samples: Sequence[Sample], preprocess: Preprocess) -> Iterator[Tensor]:
     def cut(sample: Sample) -> Tensor:
         return preprocess.cut(sample.image())
 
-    parts = [samples[start : start + TOGETHER] for start in range(0, len(samples), TOGETHER)]
+    rest = iter(samples)
     with ThreadPoolExecutor(2) as pool:
-        ahead = pool.map(cut, parts[0])
-        for part in [*parts[1:], []]:
-            cuts = list(ahead)
-            ahead = pool.map(cut, part)
+        begun = deque(pool.submit(cut, sample) for sample in islice(rest, batch + AHEAD))
+        while begun:
+            cuts = [begun.popleft().result() for _ in range(min(batch, len(begun)))]
+            begun.extend(pool.submit(cut, sample) for sample in islice(rest, batch))
             yield stack(cuts).permute(0, 2, 3, 1)
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from torchinception.engines.compiled import Compiled, CompiledEngine
 from torchinception.engines.onnx_model import PICTURES
+from torchinception.engines.packages import not_imported
 from torchinception.engines.rewrite import fold_batch_norm, fold_residual_scale, fuse_relu
-from torchinception.errors import UsageError
 
 
 class OnnxEngine(CompiledEngine):
@@ -39,10 +39,10 @@ def import_onnxruntime() -> Any:
     `disable_telemetry_events` comes too late for either; its variable, which it reads on import, does not.
 
     Raises:
-        UsageError: it is not installed.
+        UsageError: it is not installed, or does not load.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         return importlib.import_module("onnxruntime")
-    except ImportError:
-        raise UsageError("running in ONNX Runtime needs onnxruntime: pip install 'torchinception[onnx]'") from None
+    except (ImportError, OSError) as error:
+        raise not_imported(error, "onnxruntime", "running in ONNX Runtime needs", "onnx") from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torchinception.engines.graph import Graph
 from torchinception.engines.onnx_nodes import Nodes, add_operation
 from torchinception.engines.operations import Input
-from torchinception.errors import UsageError
+from torchinception.engines.packages import not_imported
 from torchinception.layers import Pair
 
 if TYPE_CHECKING:
@@ -80,12 +80,12 @@ def import_onnx() -> Any:
     """The package onnx.
 
     Raises:
-        UsageError: it is not installed.
+        UsageError: it is not installed, or does not load.
     """
     try:
         import onnx
-    except ImportError:
-        raise UsageError("writing ONNX models needs onnx: pip install 'torchinception[onnx]'") from None
+    except (ImportError, OSError) as error:
+        raise not_imported(error, "onnx", "writing ONNX models needs", "onnx") from error
     return onnx
 
 

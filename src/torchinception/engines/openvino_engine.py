@@ -6,8 +6,8 @@ from typing import Any
 
 from torchinception.engines.compiled import Compiled, CompiledEngine
 from torchinception.engines.onnx_model import PICTURES
+from torchinception.engines.packages import not_imported
 from torchinception.engines.rewrite import fold_batch_norm, fold_residual_scale, fuse_relu
-from torchinception.errors import UsageError
 
 
 class OpenVinoEngine(CompiledEngine):
@@ -44,12 +44,12 @@ def import_openvino() -> Any:
     of its own, openvino_telemetry. Without that it does neither, as it is made to believe here.
 
     Raises:
-        UsageError: it is not installed.
+        UsageError: it is not installed, or does not load.
     """
     try:
         return sys.modules.get("openvino") or _import_without("openvino_telemetry", "openvino")
-    except ImportError:
-        raise UsageError("running in OpenVINO needs openvino: pip install 'torchinception[openvino]'") from None
+    except (ImportError, OSError) as error:
+        raise not_imported(error, "openvino", "running in OpenVINO needs", "openvino") from error
 
 
 def _import_without(hidden: str, package: str) -> Any:

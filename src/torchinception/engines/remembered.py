@@ -1,21 +1,20 @@
 """Which engine was the fastest, kept in the cache for the same network on the same machine."""
 
 import hashlib
-import os
-import platform
 from collections.abc import Iterator, Mapping
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from torchinception.engines.engine import MEASURED, PACKAGES, installed
+from torchinception.engines.engine import PACKAGES, installed
+from torchinception.engines.packages import package_version
 from torchinception.files import cache_folder
+from torchinception.machine import processor_name, usable_cores
 
 
 class Trial(BaseModel):
-    """How one engine did: its time for a batch and its error (`Agreement`), or what is wrong with it."""
+    """How one engine did: its time for a batch and its error (`Deviation`), or what is wrong with it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -63,8 +62,7 @@ def remembered() -> list[Choice]:
 
 def describe_machine() -> str:
     """The processor, what it can do, and how many cores are for this process."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{_processor()}, {torch.backends.cpu.get_cpu_capability()}, {cores} cores"
+    return f"{processor_name()}, {torch.backends.cpu.get_cpu_capability()}, {usable_cores()} cores"
 
 
 def read_choice(path: Path) -> Choice | None:
@@ -81,15 +79,11 @@ def kept_choices() -> Iterator[Path]:
 
 
 def engine_versions() -> dict[str, str]:
-    """Of what takes part in a choice, and of this package, whose graphs they run."""
-    engines = {name: version(PACKAGES.get(name, name)) for name in MEASURED if name in installed()}
-    return engines | dict(torchinception=version("torchinception"))
+    """Of what takes part in a choice, and of this package, whose graphs they run.
 
-
-def _processor() -> str:
-    """Linux alone tells a name that says which one it is."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+    A runtime that no installed distribution brought takes no part, as its next version could not be told from this one.
+    """
+    modules = {name: module for name, module in PACKAGES.items() if name in installed()}
+    found = {name: package_version(module) for name, module in modules.items()}
+    found["torchinception"] = package_version("torchinception")
+    return dict(torch=str(torch.__version__)) | {name: number for name, number in found.items() if number}

@@ -5,6 +5,8 @@ They need no collective operations, only to hear of each other: that is what the
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,6 +17,7 @@ from torch import distributed
 from torchinception.errors import LostProcessError, UsageError
 
 SILENCE_SECONDS = 300.0  # a batch takes seconds; the first one may wait for a download
+PATIENCE = timedelta(hours=6)  # with the first process, which quantizes in minutes; torchrun ends all if it dies
 FINISHED = b"finished"
 
 
@@ -74,6 +77,25 @@ class Ranks:
                     )
                 else:
                     time.sleep(0.05)
+
+    @contextmanager
+    def first_alone(self) -> Iterator[None]:
+        """What the first process does ahead of the others, which find it in the cache.
+
+        Raises:
+            LostProcessError: the first process is gone.
+        """
+        done = f"{self.attempt} first"
+        if self.rank:
+            try:
+                self.store.wait([done], PATIENCE)
+            except RuntimeError as error:
+                raise LostProcessError(
+                    f"process {self.rank} of {self.world}: the first one is gone; {AGAIN}"
+                ) from error
+        yield
+        if self.store is not None and not self.rank:
+            self.store.set(done, b"")
 
     def _hear(self, rank: int) -> bytes:
         name = f"{self.attempt} {rank}"

@@ -167,7 +167,8 @@ def together(device_type: str, timeout_seconds: float) -> Iterator[Ranks]:
         if isinstance(error, distributed.DistError) or LOST.search(str(error)):
             raise LostProcessError(
                 f"process {rank} of {world}: another process of this run died or did not answer within "
-                f"{timeout_seconds:.0f} s; start all of them again with --resume (torchrun --max-restarts does)"
+                f"{timeout_seconds:.0f} s; start all of them again, a training with --resume "
+                f"(torchrun --max-restarts does)"
             ) from error
         raise
     finally:
