@@ -61,10 +61,12 @@ static void direct(const Convolution& task, Range rows, Range panels, float* scr
         for (int panel = panels.first; panel < panels.last; ++panel) {
             const int group = task.panels.group(panel), groups = task.panels.group(panel + 1) - group;
             const float* weights = task.panels.data + int64_t(group) * GROUP * taps * depth;
+            const float* ahead = weights + int64_t(groups) * GROUP * taps * depth;
+            const int step = groups * GROUP / tiles;
             for (int tile = 0, row = 0, next; tile < tiles; ++tile, row = next) {
                 next = (tile + 1) * count / tiles;
-                multiply_any(next - row, groups, table + row, taps, count, depth, weights,
-                             ToDestination{task.destinations + group, first + row});
+                multiply_any(next - row, groups, table + row, taps, count, depth, weights, ahead + int64_t(tile) * taps * depth * step,
+                             step, ToDestination{task.destinations + group, first + row});
             }
         }
     }

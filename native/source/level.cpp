@@ -43,7 +43,8 @@ static void measure(int depth, double seconds, double* peak_gflops, double* prod
     const int runs = 1 + 2000000 / (depth * rows * columns);
     *product_gflops = best_gflops(seconds / 2, 2.0 * runs * depth * rows * columns, [&] {
         for (int i = 0; i < runs; ++i) {
-            multiply<rows, columns / LANES>(row, 1, 0, depth, memory + rows * depth, ToProducts{products, columns});
+            multiply<rows, columns / LANES>(row, 1, 0, depth, memory + rows * depth, memory, 0,
+                                         ToProducts{products, columns});
         }
     });
     delete[] memory;

@@ -112,6 +112,8 @@ void winograd_output(const WinogradTask& task, Range tiles, Range panels, const 
         const float* weights = convolution.panels.data + int64_t(group) * GROUP * task.slot_count * depth;
         for (int point = 0; point < points; ++point) {
             const float* matrix = weights + int64_t(task.slots[point]) * depth * groups * GROUP;
+            const float* ahead = matrix + depth * groups * GROUP;
+            const int ahead_step = groups * GROUP / steps;
             for (int step = 0, row = 0, next; step < steps; ++step, row = next) {
                 next = (step + 1) * count / steps;
                 const float* left[TILE_ROWS];
@@ -119,7 +121,8 @@ void winograd_output(const WinogradTask& task, Range tiles, Range panels, const 
                     left[r] = values + (int64_t(point) * rows + tiles.first - first + row + r) * apart;
                 }
                 float* to = products + (int64_t(row) * points + point) * groups * GROUP;
-                multiply_any(next - row, groups, left, 1, 0, depth, matrix, ToProducts{to, points * groups * GROUP});
+                multiply_any(next - row, groups, left, 1, 0, depth, matrix, ahead + int64_t(step) * depth * ahead_step, ahead_step,
+                             ToProducts{to, points * groups * GROUP});
             }
         }
         transform_back<Down, Across>(task, tiles, convolution.destinations + group, groups, products);
