@@ -19,7 +19,10 @@ LEVELS = {"avx2": 1, "avx512": 2, "neon": 3}
 TIERS = {"direct": 0, "default": 1, "fast": 2}
 POOLS = {"max": 0, "average": 1, "average with padding": 2}
 FLOAT_NCHW, FLOAT_NHWC, UINT8_NHWC = range(3)
-PATHS = (Path(__file__).parents[1] / "libtorchinception.so", Path(__file__).parents[3] / "native/build/libtorchinception.so")
+PATHS = (
+    Path(__file__).parents[1] / "libtorchinception.so",
+    Path(__file__).parents[3] / "native/build/libtorchinception.so",
+)
 
 
 class View(ctypes.Structure):
