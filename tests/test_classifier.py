@@ -156,8 +156,9 @@ def share_and_write(net: Inception) -> None:
     before = net.classifier.bias._version
     net.classifier.bias = torch.nn.Parameter(net.classifier.bias.data)
     with torch.no_grad():
-        for _ in range(max(before, 1)):
-            net.classifier.bias[4] += 100
+        for _ in range(before):
+            net.classifier.bias.add_(torch.eye(7)[4] * 100)
+    assert net.classifier.bias._version == before > 0
 
 
 def replace_layer(net: Inception) -> None:

@@ -161,7 +161,7 @@ def test_json_goes_to_stdout_while_a_bar_is_on_the_screen(
         (["--features", "a.npy", "--stage", "mixed_9z"], "no stage named mixed_9z in tiny_inception; stages: conv_1"),
         (["--batch", "0"], "0 is neither auto nor a number from 1 on"),
         (["--batch", "many"], "many is neither auto nor"),
-        (["--csv", "a.png"], "exists and is no .csv file"),
+        (["--csv", "a.png"], "a.png does not end in .csv"),
         (["-"], "name nothing beside it"),
         (["--engine", "tensorrt"], "no engine named tensorrt; expected auto, torch"),
         (["--precision", "int8"], "--precision int8 needs --calibrate DATA"),
@@ -190,6 +190,19 @@ def test_a_file_that_is_written_among_the_pictures_is_none_of_them(
     for _ in range(2):
         result = inception("predict", finished, ".", "--parquet", "named.parquet", cwd=photos)
         assert (result.code, "1 of 3 pictures" in result.err) == (65, True), result.err
+
+
+def test_resuming_what_is_finished_exits_as_the_run_did_that_finished_it(
+    inception: Inception, finished: Path, photos: Path
+) -> None:
+    for pictures, code in ((".", 65), ("a.png", 0)):
+        command = ("predict", finished, pictures, "--csv", f"{code}.csv")
+        assert inception(*command, cwd=photos).code == code
+        before = listing(photos)
+        result = inception(*command, "--resume", cwd=photos)
+        assert (result.code, f"{code}.csv is finished, all " in result.err) == (code, True), result.err
+        assert ("1 of 3 pictures could not be read" in result.err) == (code == 65)
+        assert listing(photos) == before
 
 
 def test_evaluate_agrees_with_the_runs_own_metrics(inception: Inception, finished: Path, split: Path) -> None:

@@ -22,12 +22,12 @@ from torchinception.classifier import Classifier
 from torchinception.data.real_pictures import real_pictures
 from torchinception.data.transforms import Preprocess
 from torchinception.engines.eager_engine import EagerEngine
-from torchinception.engines.openvino_engine import import_openvino
 from torchinception.errors import InceptionError, SaveError
 from torchinception.exports import exporting
 from torchinception.exports.content import content_of
 from torchinception.exports.exporting import TARGETS, export
 from torchinception.layers import SAME, conv, lrn
+from torchinception.machine import processor_name, usable_cores
 from torchinception.models import NETWORKS, Inception, create
 from torchinception.progress import Listener
 from torchinception.weights.bundle import ModelSpec
@@ -90,6 +90,8 @@ def check_formats(name: str, side: int, count: int, folder: Path) -> None:
         path = folder / f"model{target.suffix}"
         target.write(content_of(Classifier(net, spec), target.rewrites, None, "logits"), path)
         for loaded in target.load(path, torch.get_num_threads()):
+            if loaded.plain:
+                continue
             answer = torch.cat([loaded.run(part) for part in parts])
             assert error(answer, right) <= TOLERANCE, loaded.runtime
             assert answer.argmax(1).equal(right.argmax(1)), loaded.runtime
@@ -106,6 +108,7 @@ def test_a_network_at_its_own_size_answers_as_in_float64_on_32_pictures(own_size
 def test_a_file_says_what_it_is(model: Classifier, written: Path, tmp_path: Path) -> None:
     model.save(tmp_path / "model.safetensors")
     found = read_metadata(written)
+    found.pop("openvino_settings", None)
     assert Preprocess.model_validate_json(found.pop("preprocess")) == model.preprocess
     header = (tmp_path / "model.safetensors").read_bytes()[:4096].decode(errors="ignore")
     assert f'"tensors_sha256":"{found.pop("model_sha256")}"' in header
@@ -146,7 +149,7 @@ def test_the_parity_file_holds_what_can_be_found_again(model: Classifier, to: st
     assert told["file_sha256"] == hashlib.sha256(target.read_bytes()).hexdigest()
     assert told["model_sha256"] == read_metadata(target)["model_sha256"]
     assert {"torchinception", "torch"} <= told["versions"].keys()
-    assert told["machine"]["cores"] == os.cpu_count()
+    assert (told["machine"]["processor"], told["machine"]["cores"]) == (processor_name(), usable_cores())
 
 
 def test_onnx_is_tried_in_both_runtimes(model: Classifier, tmp_path: Path) -> None:
@@ -188,13 +191,6 @@ def test_onnx_names_its_ends_and_is_valid(
         ("pictures", [many, 28, 28, 3]),
         ("probabilities", [many, 3]),
     ]
-
-
-def test_the_names_of_openvinos_ends_are_those_of_onnx(model: Classifier, tmp_path: Path) -> None:
-    export(model, tmp_path / "model.xml", "openvino", output="logits")
-    read = import_openvino().Core().read_model(tmp_path / "model.xml")
-    assert (read.input().any_name, read.output().any_name) == ("pictures", "logits")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.bin", "model.xml", "model.xml.parity.json"]
 
 
 ALONE = """

@@ -1,3 +1,4 @@
+import errno
 import os
 import sys
 import threading
@@ -47,6 +48,24 @@ def test_a_full_disk_is_a_save_error_and_leaves_the_old_file_alone(old: Path) ->
     with full_disk(), pytest.raises(SaveError, match=r"result\.txt"):
         write_atomically(old, b"x" * 1000)
     assert {p.name: p.read_text() for p in old.parent.iterdir()} == {"result.txt": "old"}
+
+
+@pytest.mark.parametrize(
+    ("number", "cure"),
+    [
+        (errno.ENOSPC, "free space or choose another place"),
+        (errno.EACCES, "ask for the right to write there, or choose another place"),
+        (errno.EROFS, "choose another place"),
+        (errno.ENAMETOOLONG, "choose a shorter name"),
+    ],
+)
+def test_what_hinders_writing_is_told_with_what_helps(old: Path, number: int, cure: str) -> None:
+    def writer(_: BinaryIO) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with pytest.raises(SaveError) as caught:
+        write_atomically(old, writer)
+    assert str(caught.value) == f"cannot write {old}: {os.strerror(number)}; {cure}"
 
 
 @pytest.mark.parametrize("place", ["result.txt/a", "folder"])

@@ -9,7 +9,7 @@ from torchinception import machine
 from torchinception.engines.remembered import describe_machine
 from torchinception.machine import processor_flags, processor_name, usable_cores
 
-TOLD = "processor\t: {}\nmodel name\t: Fast: the {}\nflags\t\t: fma avx2 {}\npower management:\n\n"
+TOLD = "processor\t: {}\nmodel\t\t: 49\nmodel name\t: Fast: the {}\nflags\t\t: fma avx2 {}\npower management:\n\n"
 
 
 def test_the_first_processor_is_named_as_linux_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

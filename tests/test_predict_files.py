@@ -12,8 +12,8 @@ from data_fixtures import tiny_classifier, write_classes
 from predict_fixtures import KINDS, contents, finish, output, start
 
 from torchinception.classifier import Classifier
-from torchinception.errors import UsageError
-from torchinception.prediction import features_file, find_inputs, predict_files
+from torchinception.errors import SaveError, UsageError
+from torchinception.prediction import Output, features_file, find_inputs, predict_files
 
 WIDTH = 84  # channels of the last stage
 
@@ -106,11 +106,27 @@ def test_rows_are_there_for_others_to_read_as_they_are_found(model: Classifier, 
         assert text.count(",1,") == count
 
 
-@pytest.mark.parametrize(("name", "told"), [("a.png", "choose another name"), ("out.npz", r"\.npy or \.parquet")])
-def test_no_other_file_is_written_over(tmp_path: Path, name: str, told: str) -> None:
-    (tmp_path / "a.png").touch()
-    with pytest.raises(UsageError, match=told):
-        output(tmp_path / name) if name == "a.png" else features_file(tmp_path / name)
+@pytest.mark.parametrize("there", [False, True])
+def test_a_table_ends_as_its_kind_does_whether_it_is_there_or_not(tmp_path: Path, there: bool) -> None:
+    path = tmp_path / "named.txt"
+    if there:
+        path.touch()
+    with pytest.raises(UsageError, match=r"named\.txt does not end in \.csv; choose such a name for the table"):
+        Output(path, "csv")
+    with pytest.raises(UsageError, match=r"\.npy or \.parquet"):
+        features_file(path)
+
+
+def test_a_folder_in_the_files_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "named.csv").mkdir()
+    with pytest.raises(UsageError, match=r"named\.csv is a folder; choose another name"):
+        output(tmp_path / "named.csv")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows says it in other words")
+def test_a_name_that_is_too_long_is_told_with_what_helps(model: Classifier, photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(SaveError, match=r"cannot write .*: File name too long; choose a shorter name"):
+        start(model, photos, tmp_path / f"{'x' * 300}.csv")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse names that are no text")

@@ -89,6 +89,38 @@ def test_nothing_to_go_on_with_is_said(model: Classifier, photos: Path, tmp_path
     assert notes.said == [f"Nothing to go on with at {tmp_path / 'named.csv.part'}; begun anew"]
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_going_on_with_a_finished_file_says_so_and_changes_nothing(
+    model: Classifier, photos: Path, tmp_path: Path, notes: Notes, name: str
+) -> None:
+    path = tmp_path / name
+    finish(model, photos, path)
+    before = listing(tmp_path)
+    run = start(model, photos, path, notes=notes, resume=True, batch=5)
+    assert list(run) == []
+    assert (run.done, run.bad) == (11, 1)
+    assert notes.said == [f"{path} is finished, all 11 pictures; to begin anew leave out --resume"]
+    assert listing(tmp_path) == before
+
+
+@pytest.mark.parametrize("what", ["pictures", "model", "options", "file", "cache"])
+def test_a_finished_file_of_something_else_is_begun_anew(
+    model: Classifier, photos: Path, tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "named.csv"
+    finish(model, photos, path)
+    if what == "pictures":
+        (photos / "010.png").rename(photos / "last.png")
+    elif what == "file":
+        path.write_text("of somebody else")
+    elif what == "cache":
+        monkeypatch.setenv("TORCHINCEPTION_CACHE", str(tmp_path / "empty"))
+    other = other_weights(model) if what == "model" else model
+    run = start(other, photos, path, resume=True, **(dict(top=1) if what == "options" else {}))
+    assert sum(map(len, run)) == 11
+    assert len(path.read_text().splitlines()) == 1 + 10 * (1 if what == "options" else 3) + 1
+
+
 def other_weights(model: Classifier) -> Classifier:
     state = model.network.state_dict()
     other = tiny_classifier("a", "b", "c")

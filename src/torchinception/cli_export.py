@@ -1,5 +1,6 @@
 """The command `inception export`."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +37,7 @@ def export(
     """
     from torchinception.classifier import load
     from torchinception.exports.exporting import check, export, parity_path
+    from torchinception.exports.openvino_file import SETTINGS
 
     number = None if batch == "dynamic" else int(batch)
     check(file, to, number, output, precision)
@@ -61,5 +63,10 @@ def export(
             f"{NAMES[found.runtime]} {found.version}: top-1 as {right} on {same} of {parity.pictures} pictures, "
             f"logits {apart:.0e} of the largest apart; "
             f"{found.latency_ms:.1f} ms a call, PyTorch {parity.pytorch.latency_ms:.1f}"
+        )
+    for found in parity.plain:
+        out.print(
+            f"Compile it in {NAMES[found.runtime]} with {json.dumps(SETTINGS)} for float32 on every processor: "
+            f"without, logits are {found.max_difference / parity.scale:.0e} of the largest apart here"
         )
     out.print(f"Resize and crop pictures as its metadata say; the whole comparison: {parity_path(file)}")

@@ -68,6 +68,7 @@ def predict(
     """
     from torchinception.classifier import load
     from torchinception.devices import resolve_device
+    from torchinception.engines.batches import FEW
     from torchinception.prediction import Plan, Run, find_inputs, find_ranks
     from torchinception.prediction.features import find_stage
 
@@ -83,7 +84,8 @@ def predict(
         loaded = load(model, place, listener=listener)
         if features:
             find_stage(loaded, stage)
-        share = None if inputs.count is None else -(-inputs.count // ranks.world)
+        count = inputs.reckon(FEW)
+        share = None if count is None else -(-count // ranks.world)
         with ranks.first_alone() if calibrate else nullcontext():
             size = use_engine(
                 loaded,

@@ -1,6 +1,7 @@
 """Writing a file so that it is there whole, or the old one still is; and where files are kept for later runs."""
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Callable
@@ -20,6 +21,24 @@ def cache_folder() -> Path:
 def is_on(variable: str) -> bool:
     """Whether an environment variable is set to 1, true, yes or on."""
     return os.environ.get(variable, "").lower() in ("1", "true", "yes", "on")
+
+
+CURES = {  # of what the file system may say
+    errno.EACCES: "ask for the right to write there, or choose another place",
+    errno.EPERM: "ask for the right to write there, or choose another place",
+    errno.EROFS: "choose another place",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EISDIR: "choose another name",
+    errno.ENOTDIR: "a file stands where a folder should; choose another place",
+    errno.EEXIST: "a file stands where a folder should; choose another place",
+    errno.ENOENT: "choose another place",
+}
+
+
+def cannot_write(path: str | Path, error: OSError) -> SaveError:
+    """What to raise for an error of the file system: it says what that was, and what helps against it."""
+    cure = CURES.get(error.errno or 0, "free space or choose another place")
+    return SaveError(f"cannot write {path}: {error.strerror or error}; {cure}")
 
 
 def write_atomically(path: str | Path, content: bytes | str | Callable[[BinaryIO], None]) -> None:
@@ -47,9 +66,7 @@ def write_atomically(path: str | Path, content: bytes | str | Callable[[BinaryIO
             finally:
                 os.close(directory)
     except OSError as error:
-        raise SaveError(
-            f"cannot write {path}: {error.strerror or error}; free space or choose another place"
-        ) from error
+        raise cannot_write(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)  # gone if all went well

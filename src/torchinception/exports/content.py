@@ -52,11 +52,15 @@ class Content:
 
 
 class Loaded(NamedTuple):
-    """A file as a runtime has loaded it: uint8 (N, H, W, 3) -> float32 (N, classes)."""
+    """A file as a runtime has loaded it: uint8 (N, H, W, 3) -> float32 (N, classes).
+
+    `plain`: without what it takes to compute in float32 everywhere; it is compared, but not what a file is judged by.
+    """
 
     runtime: str
     version: str
     run: Callable[[Tensor], Tensor]
+    plain: bool = False
 
 
 def content_of(

@@ -19,6 +19,7 @@ from torchinception.errors import InceptionError, SaveError, UsageError
 from torchinception.exports import onnx_file, openvino_file, torch_file
 from torchinception.exports.content import OUTPUTS, PROBABILITIES, Content, Loaded, Quantized, content_of
 from torchinception.exports.parity import Parity, compare
+from torchinception.files import cannot_write
 from torchinception.progress import Listener
 
 
@@ -68,7 +69,7 @@ def export(
 
     Args:
         model: what to write; auxiliary heads stay behind.
-        path: the file; one of that name is replaced, but not by one that fails.
+        path: the file; its folder is made, and one of that name is replaced, but not by one that fails.
         to: a key of `TARGETS`. A file for OpenVINO has another one, with the weights, beside it: x.xml and x.bin.
         batch: how many pictures a call takes; None: any number.
         output: "probabilities" or "logits".
@@ -86,12 +87,13 @@ def export(
     target = check(path, to, batch, output, precision)
     content = content_of(model, target.rewrites, batch, output, quantized)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp") as folder:
             fresh = Path(folder) / path.name
             target.write(content, fresh)
             loaded = target.load(fresh, torch.get_num_threads())
             if quantized:
-                del loaded[1:]  # other runtimes round other values
+                loaded = [one for one in loaded if one.runtime == loaded[0].runtime]  # others round other values
             parity = compare(model, content, loaded, listener)
             if not parity.fits:
                 raise InceptionError(_misfit(path, parity, "the network in 8 bits" if quantized else "PyTorch"))
@@ -101,9 +103,7 @@ def export(
     except OSError as error:
         if isinstance(error, InceptionError):
             raise
-        raise SaveError(
-            f"cannot write {path}: {error.strerror or error}; free space or choose another place"
-        ) from error
+        raise cannot_write(path, error) from error
     return parity
 
 
@@ -139,7 +139,7 @@ def check(path: Path, to: str, batch: int | None, output: str, precision: str = 
 
     Raises:
         UsageError: a format, output, suffix, batch or precision that cannot be.
-        SaveError: no folder to write in, or a folder where the file should be.
+        SaveError: a file where a folder should be, or a folder where the file should be.
     """
     if to not in TARGETS:
         raise UsageError(f"no format named {to}; formats: {', '.join(TARGETS)}")
@@ -154,10 +154,11 @@ def check(path: Path, to: str, batch: int | None, output: str, precision: str = 
         raise UsageError(f"int8 is for {' and '.join(name for name in TARGETS if TARGETS[name].int8)}, not for {to}")
     if batch is not None and batch < 1:
         raise UsageError(f"a batch of {batch} pictures cannot be; leave it out for any number")
-    if not path.parent.is_dir():
-        raise SaveError(f"cannot write {path}: there is no folder {path.parent}; make it first")
+    nearest = next(folder for folder in path.parents if os.path.exists(folder))  # noqa: PTH110, false for a long name
+    if not nearest.is_dir():
+        raise SaveError(f"cannot write {path}: {nearest} is a file and no folder; choose another place")
     for part in (parity_path(path), *_parts(path, target)):
-        if part.is_dir():
+        if os.path.isdir(part):  # noqa: PTH112, likewise
             raise SaveError(f"cannot write {part}: it is a folder; choose another name")
     return target
 

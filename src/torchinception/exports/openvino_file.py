@@ -1,11 +1,17 @@
 """OpenVINO's own format: what is computed in a file .xml, the weights in one .bin beside it, of the same name.
 
 The texts stand in the model's `rt_info`, under `torchinception`.
+
+Nothing in a file makes OpenVINO compute in float32 on a processor that has bfloat16: of the model's `runtime_options`
+its CPU plugin reads none but those of caches (`Config::apply_rt_info`), and layers marked with
+`DisablePrecisionConversion` lose the mark where they are replaced. So the setting is among the texts.
 """
 
 import importlib
 import io
+import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +23,8 @@ from torchinception.exports.content import PROBABILITIES, Content, Loaded
 from torchinception.exports.onnx_file import to_onnx
 
 SECTION = "torchinception"
+SETTINGS = {"INFERENCE_PRECISION_HINT": "f32"}  # to compile a file with, so that it computes in float32 everywhere
+SETTINGS_NAME = "openvino_settings"
 
 
 def write(content: Content, path: Path) -> None:
@@ -26,7 +34,7 @@ def write(content: Content, path: Path) -> None:
         model = openvino.Core().read_model(to_onnx(content).SerializeToString())
     else:
         model = _finish(openvino, _unpack(openvino, content.quantized.model), content)
-    for name, text in content.metadata.items():
+    for name, text in (*content.metadata.items(), (SETTINGS_NAME, json.dumps(SETTINGS))):
         model.set_rt_info(text, [SECTION, name])
     try:
         openvino.save_model(model, path, compress_to_fp16=False)
@@ -53,20 +61,20 @@ def _finish(openvino: Any, model: Any, content: Content) -> Any:
 
 
 def load(path: Path, threads: int) -> list[Loaded]:
-    """In OpenVINO, in float32 on processors too that have less."""
+    """In OpenVINO with `SETTINGS`, and as whoever does not know of them loads it."""
     openvino = import_openvino()
     core = openvino.Core()
     core.set_property(dict(ENABLE_MMAP=False))  # a file that is mapped could not be renamed on Windows
-    settings = dict(
-        PERFORMANCE_HINT="LATENCY",
-        INFERENCE_PRECISION_HINT="f32",
-        INFERENCE_NUM_THREADS=threads,
-        ENABLE_CPU_PINNING=False,
-    )
-    request = core.compile_model(core.read_model(path), "CPU", settings).create_infer_request()
+    model, version = core.read_model(path), openvino.__version__.split("-")[0]
 
-    def run(pictures: torch.Tensor) -> torch.Tensor:
-        answers = request.infer({PICTURES: pictures.numpy()}, share_inputs=True)[0]
-        return torch.from_numpy(answers.copy())  # the next call writes there
+    def loaded(own: Mapping[str, str]) -> Loaded:
+        settings = dict(PERFORMANCE_HINT="LATENCY", INFERENCE_NUM_THREADS=threads, ENABLE_CPU_PINNING=False)
+        request = core.compile_model(model, "CPU", {**settings, **own}).create_infer_request()
 
-    return [Loaded("openvino", openvino.__version__.split("-")[0], run)]
+        def run(pictures: torch.Tensor) -> torch.Tensor:
+            answers = request.infer({PICTURES: pictures.numpy()}, share_inputs=True)[0]
+            return torch.from_numpy(answers.copy())  # the next call writes there
+
+        return Loaded("openvino", version, run, plain=not own)
+
+    return [loaded(SETTINGS), loaded({})]

@@ -2,22 +2,21 @@
 
 import json
 import math
-import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from torchinception.classifier import Classifier
 from torchinception.data.real_pictures import real_pictures
-from torchinception.engines.checked import TOLERANCE
+from torchinception.engines.checked import TOLERANCE, same_top1
 from torchinception.engines.engine import build
 from torchinception.exports.content import PROBABILITIES, Content, Loaded
+from torchinception.machine import processor_name, usable_cores
 from torchinception.progress import Listener
 
 PICTURES = 32
@@ -30,7 +29,7 @@ class Agreement:
     """One runtime's answers beside those of PyTorch in float64, and in float32 with the network as it is.
 
     Differences are the largest of any logit; of probabilities, of their logarithms, which are logits but for a
-    constant. `unclear` pictures have another best class, in float64 as near to the first as the tolerance.
+    constant. `unclear` pictures have another best class, which is as good as the first by `same_top1`.
     `latency_ms` is the median of a call.
     """
 
@@ -48,7 +47,8 @@ class Agreement:
 class Parity:
     """What was found on so many real pictures: the first runtime is the format's own, `pytorch` the network as it is.
 
-    `scale` is the largest logit, and `tolerance` a part of it.
+    `scale` is the largest logit, and `tolerance` a part of it. `plain` are runtimes without the settings for float32:
+    OpenVINO computes in bfloat16 then if the processor can.
     """
 
     pictures: int
@@ -57,6 +57,7 @@ class Parity:
     scale: float
     tolerance: float
     runtimes: tuple[Agreement, ...]
+    plain: tuple[Agreement, ...]
     pytorch: Agreement
 
     @property
@@ -79,23 +80,25 @@ def compare(model: Classifier, content: Content, loaded: Sequence[Loaded], liste
     logits = _right_logits(model, content, pictures, listener)
     eager = build("eager", model.network, look)
     calls = _calls(batch)
-    runs = {"pytorch": eager.run_uint8} | {one.runtime: one.run for one in loaded}
-    answers, latencies = _run_by_turns(runs, pictures, calls, listener)
-    right, eagers = logits[torch.cat(calls)], answers["pytorch"]
-    found = {one.runtime: answers[one.runtime] for one in loaded}
+    (eagers, *found), latencies = _run_by_turns(
+        [eager.run_uint8, *(one.run for one in loaded)], pictures, calls, listener
+    )
+    right = logits[torch.cat(calls)]
     if content.output == PROBABILITIES:
         right, eagers = (values.log_softmax(1).clamp(min=math.log(LEAST)) for values in (right, eagers))
-        found = {name: values.clamp(min=LEAST).log() for name, values in found.items()}
+        found = [values.clamp(min=LEAST).log() for values in found]
     scale = logits.abs().max().item()
-    agreements = [
-        _agreement(name, version, values, right, eagers, TOLERANCE * scale, latencies[name])
-        for name, version, values in (
-            *((one.runtime, one.version, found[one.runtime]) for one in loaded),
-            ("pytorch", torch.__version__, eagers),
+    pytorch, *others = (
+        _agreement(runtime, version, values, right, eagers, TOLERANCE * scale, latency)
+        for (runtime, version), values, latency in zip(
+            [("pytorch", torch.__version__), *(one[:2] for one in loaded)], [eagers, *found], latencies, strict=True
         )
-    ]
-    *runtimes, pytorch = agreements
-    return Parity(PICTURES, batch or 1, torch.get_num_threads(), scale, TOLERANCE, tuple(runtimes), pytorch)
+    )
+    runtimes, plain = (
+        tuple(other for other, one in zip(others, loaded, strict=True) if one.plain == wanted)
+        for wanted in (False, True)
+    )
+    return Parity(PICTURES, batch or 1, torch.get_num_threads(), scale, TOLERANCE, runtimes, plain, pytorch)
 
 
 def _right_logits(model: Classifier, content: Content, pictures: Tensor, listener: Listener) -> Tensor:
@@ -120,22 +123,21 @@ def _calls(batch: int | None) -> list[Tensor]:
 
 
 def _run_by_turns(
-    runs: Mapping[str, Callable[[Tensor], Tensor]], pictures: Tensor, calls: Sequence[Tensor], listener: Listener
-) -> tuple[dict[str, Tensor], dict[str, float]]:
+    runs: Sequence[Callable[[Tensor], Tensor]], pictures: Tensor, calls: Sequence[Tensor], listener: Listener
+) -> tuple[list[Tensor], list[float]]:
     """All answers of each, float64 (N, classes), and the median of its times in milliseconds."""
-    answers: dict[str, list[Tensor]] = {name: [] for name in runs}
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for run in runs.values():
+    answers: list[list[Tensor]] = [[] for _ in runs]
+    times: list[list[float]] = [[] for _ in runs]
+    for run in runs:
         run(pictures[calls[0]])  # the first call prepares
     for done, call in enumerate(calls, 1):
-        for name, run in runs.items():
+        for run, own_answers, own_times in zip(runs, answers, times, strict=True):
             began = time.perf_counter()
             answer = run(pictures[call])
-            times[name].append(1000 * (time.perf_counter() - began))
-            answers[name].append(answer.double())
+            own_times.append(1000 * (time.perf_counter() - began))
+            own_answers.append(answer.double())
         listener.progress("Comparing", done, len(calls))
-    medians = {name: round(statistics.median(values), 3) for name, values in times.items()}
-    return {name: torch.cat(values) for name, values in answers.items()}, medians
+    return [torch.cat(own) for own in answers], [round(statistics.median(own), 3) for own in times]
 
 
 def _agreement(
@@ -143,28 +145,19 @@ def _agreement(
 ) -> Agreement:
     """All answers (N, classes), in the unit of logits, as `tolerance` is."""
     difference = (found - right).abs().max().item()
-    best = right.topk(min(2, right.shape[1])).values
-    other = found.argmax(1) != right.argmax(1)
-    near = best[:, 0] - best[:, -1] <= tolerance
+    other, same = found.argmax(1) != right.argmax(1), same_top1(found, right, tolerance)
     return Agreement(
         runtime,
         version,
         max_difference=difference,
         max_difference_to_fp32=(found - eager).abs().max().item(),
         top1_agreement=1 - other.double().mean().item(),
-        unclear=int((other & near).sum()),
+        unclear=int((other & same).sum()),
         latency_ms=latency_ms,
-        fits=difference <= tolerance and not (other & ~near).any(),  # what is no number is not below it
+        fits=difference <= tolerance and bool(same.all()),  # what is no number is not below it
     )
 
 
 def machine() -> dict[str, object]:
     """What the times were taken on."""
-    lines: list[str] = []
-    if (found := Path("/proc/cpuinfo")).is_file():
-        lines = [line.partition(":")[2].strip() for line in found.read_text().splitlines() if "model name" in line]
-    return dict(
-        processor=lines[0] if lines else platform.processor(),
-        system=f"{platform.system()} {platform.machine()}",
-        cores=os.cpu_count(),
-    )
+    return dict(processor=processor_name(), system=f"{platform.system()} {platform.machine()}", cores=usable_cores())

@@ -2,9 +2,11 @@
 
 import hashlib
 import os
+import select
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -55,21 +57,50 @@ class Picture:
 class Inputs:
     """What is to be predicted, which can be gone through again unless it is a list from stdin.
 
-    `count` is the number of pictures, those in shards too; None for a list that is still coming.
+    `count` is the number of pictures, those in shards too; None for a list that is still coming, of which None instead
+    of a picture says that nothing more has come yet, and that going on waits for it.
     """
 
-    def __init__(self, paths: Callable[[], Iterable[Name]], count: int | None) -> None:
+    def __init__(self, paths: Callable[[], Iterable[Name | None]], count: int | None) -> None:
         self._paths, self.count = paths, count
+        self._ahead: list[Picture | None] = []
+        self._coming: Iterator[Picture | None] | None = None
 
-    def __iter__(self) -> Iterator[Picture]:
+    def __iter__(self) -> Iterator[Picture | None]:
+        if self._coming is not None:
+            return chain(self._ahead, self._coming)
         return expand(Path(path) if isinstance(path, str) else path for path in self._paths())
+
+    def reckon(self, few: int) -> int | None:
+        """How many pictures there are, if that can be said without waiting; None: at least `few`.
+
+        A list that is coming slowly counts as one less than that: nobody should have to wait longer for it.
+        """
+        if self.count is not None:
+            return self.count
+        self._coming = iter(self)
+        for picture in self._coming:
+            self._ahead.append(picture)
+            if picture is None:
+                return few - 1
+            if len(self._ahead) == few:
+                return None
+        return len(self._ahead)
 
     def digest(self, span: range) -> str:
         """SHA-256 of the places of some of them."""
-        digest = hashlib.sha256()
-        for picture in islice(self, span.start, span.stop):
+        _, digest = digest_of(islice(self, span.start, span.stop))
+        return digest
+
+
+def digest_of(pictures: Iterable[Picture | None]) -> tuple[int, str]:
+    """How many they are, and SHA-256 of their places."""
+    count, digest = 0, hashlib.sha256()
+    for picture in pictures:
+        if picture is not None:
+            count += 1
             digest.update(line_of(picture))
-        return digest.hexdigest()
+    return count, digest.hexdigest()
 
 
 def line_of(picture: Picture) -> bytes:
@@ -97,20 +128,33 @@ def find_inputs(
     return Inputs(lambda: names, len(names) - len(packed) + inside)
 
 
-def expand(paths: Iterable[Place]) -> Iterator[Picture]:
+def expand(paths: Iterable[Place | None]) -> Iterator[Picture | None]:
     """Every file as a picture, and every picture of a shard; a shard that cannot be read is a row with its error.
+
+    None stays what it is.
 
     Raises:
         UsageError: the package that reads parquet files is not installed.
     """
     for path in paths:
-        yield from _members(path) if _is_shard(path) else [Picture(path)]
+        if path is None:
+            yield None
+        else:
+            yield from _members(path) if _is_shard(path) else [Picture(path)]
 
 
-def read_paths(stream: BinaryIO) -> Iterator[str]:
-    """Paths as they come in: one a line, or with a zero behind each if a zero comes before any line ends."""
+def read_paths(stream: BinaryIO) -> Iterator[str | None]:
+    """Paths as they come in: one a line, or with a zero behind each if a zero comes before any line ends.
+
+    None comes before each time that it has to wait.
+    """
     rest, end = b"", b""
-    while chunk := os.read(stream.fileno(), 1 << 16):
+    while True:
+        if not _can_read(stream.fileno()):
+            yield None
+        chunk = os.read(stream.fileno(), 1 << 16)
+        if not chunk:
+            break
         rest += chunk
         end = end or (b"\0" if b"\0" in rest else b"\n" if b"\n" in rest else b"")
         if end:
@@ -118,6 +162,11 @@ def read_paths(stream: BinaryIO) -> Iterator[str]:
             yield from (name for line in whole if (name := _name(line)))
     if name := _name(rest):
         yield name
+
+
+def _can_read(descriptor: int) -> bool:
+    """Whether there is something, or the end; Windows does not say it of pipes."""
+    return sys.platform == "win32" or bool(select.select([descriptor], [], [], 0)[0])
 
 
 def _name(line: bytes) -> str:

@@ -31,7 +31,7 @@ class Output:
     """A table of predictions (`kind` csv or parquet), or features (npy or parquet).
 
     Raises:
-        UsageError: what is at `path` is of another kind, or what writes parquet files is not installed.
+        UsageError: `path` has another suffix than its kind, or is a folder, or what writes parquet files is missing.
     """
 
     path: Path
@@ -39,9 +39,11 @@ class Output:
     features: bool = False
 
     def __post_init__(self) -> None:
-        if self.path.is_dir() or (self.path.exists() and self.path.suffix.lower() != f".{self.kind}"):
-            what = "the features" if self.features else "the table"
-            raise UsageError(f"{self.path} exists and is no .{self.kind} file; choose another name for {what}")
+        what = "the features" if self.features else "the table"
+        if self.path.suffix.lower() != f".{self.kind}":  # one of a picture would be written over
+            raise UsageError(f"{self.path} does not end in .{self.kind}; choose such a name for {what}")
+        if os.path.isdir(self.path):  # noqa: PTH112, false for names that are too long
+            raise UsageError(f"{self.path} is a folder; choose another name for {what}")
         if self.kind == "parquet":
             import_pyarrow()
 

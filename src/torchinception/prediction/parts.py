@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from torchinception.errors import SaveError, UsageError
-from torchinception.files import write_atomically
+from torchinception.files import cannot_write, write_atomically
 from torchinception.prediction.inputs import Picture, line_of
 
 STATE_SECONDS = 1.0  # the most, about, that a killed run computes again
@@ -64,8 +64,8 @@ class Part:
         self.folder = self.root / f"{rank}-of-{world}"
         self.state = State(of, sizes=dict.fromkeys(names, 0))
         self._digest = hashlib.sha256()
-        self._check_others()
         with saving(target), contextlib.ExitStack() as opened:
+            self._check_others()
             self.folder.mkdir(parents=True, exist_ok=True)
             opened.enter_context(_held(self.folder))
             self._begin(of, resume)
@@ -102,14 +102,14 @@ class Part:
         file.truncate(size)
         return file
 
-    def skip(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
-        """Those that are not yet done.
+    def skip(self, pictures: Iterable[Picture | None]) -> Iterator[Picture | None]:
+        """Those that are not yet done; None is passed over before them, and stays between them, see `Inputs`.
 
         Raises:
             UsageError: the first ones are not those that were done.
         """
         rest = iter(pictures)
-        for picture in islice(rest, self.state.done):
+        for picture in islice((one for one in rest if one is not None), self.state.done):
             self._digest.update(line_of(picture))
         if self._digest.hexdigest() != self.state.inputs:
             raise UsageError(f"{self.root} is of other pictures, or in another order; name the same ones, {ANEW}")
@@ -199,9 +199,7 @@ def saving(target: Path) -> Iterator[None]:
     except SaveError:
         raise
     except OSError as error:
-        raise SaveError(
-            f"cannot write {target}: {error.strerror or error}; free space or choose another place"
-        ) from error
+        raise cannot_write(target, error) from error
 
 
 @contextlib.contextmanager

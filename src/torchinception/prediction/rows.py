@@ -1,12 +1,10 @@
 """From pictures to rows: decoded in threads while the network computes, one row a picture, a bad one included."""
 
-import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -18,11 +16,10 @@ from torchinception.data.remote import Place
 from torchinception.data.transforms import stack
 from torchinception.data.walk import show_place
 from torchinception.errors import ImageError
+from torchinception.machine import usable_cores
 from torchinception.prediction.inputs import Picture, expand
 
 MOST_THREADS = 8  # that decode
-PIXELS = 8 * 299 * 299  # of a batch on the CPU: 8 pictures for inception_v3, beyond which nothing is gained
-MOST = 256  # pictures of a batch on the CPU
 
 
 @dataclass(frozen=True)
@@ -69,20 +66,30 @@ def predict_files(
 
 
 def predict_batches(
-    model: Classifier, pictures: Iterable[Picture], *, top: int, batch: int, fast: bool = False
+    model: Classifier,
+    pictures: Iterable[Picture | None],
+    *,
+    top: int,
+    batch: int,
+    fast: bool = False,
+    prompt: bool = False,
 ) -> Iterator[Found]:
-    """`predict_files` batch by batch."""
-    for cuts in _read(model, pictures, batch, fast):
+    """`predict_files` batch by batch.
+
+    None says that the next picture has not come yet, see `Inputs`. With `prompt` those that have are a batch then; else
+    all batches but the last are full, and what they come to does not depend on when pictures come.
+    """
+    for cuts in _read(model, pictures, batch, fast, enough=1 if prompt else batch):
         good = [cut for _, cut in cuts if isinstance(cut, Tensor)]
         named = iter(model.name(stack(good), top) if good else ())
         yield Found([_row(picture, cut, None if isinstance(cut, str) else next(named)) for picture, cut in cuts])
 
 
 def extract_batches(
-    model: Classifier, pictures: Iterable[Picture], stage: str, width: int, *, batch: int, fast: bool = False
+    model: Classifier, pictures: Iterable[Picture | None], stage: str, width: int, *, batch: int, fast: bool = False
 ) -> Iterator[Found]:
     """Features of pictures: what a stage puts out, `width` channels, averaged over its cells."""
-    for cuts in _read(model, pictures, batch, fast):
+    for cuts in _read(model, pictures, batch, fast, enough=batch):
         features = torch.full((len(cuts), width), torch.nan)
         good = [i for i, (_, cut) in enumerate(cuts) if isinstance(cut, Tensor)]
         if good:
@@ -96,33 +103,38 @@ def _row(picture: Picture, cut: Tensor | str, prediction: Prediction | None) -> 
 
 
 def _read(
-    model: Classifier, pictures: Iterable[Picture], batch: int, fast: bool
+    model: Classifier, pictures: Iterable[Picture | None], batch: int, fast: bool, enough: int
 ) -> Iterator[list[tuple[Picture, Tensor | str]]]:
-    """Batches of pictures, each cut to uint8 (3, size, size), or why that failed; two more are read meanwhile."""
+    """Batches of pictures, each cut to uint8 (3, size, size), or why that failed.
+
+    Two more batches are read meanwhile, or as much of them as has come. Of less than `enough` pictures none is made,
+    but the last.
+    """
     remaining, cut = iter(pictures), partial(_cut, model, model.preprocess.least if fast else None)
     waiting: deque[tuple[Picture, Future[Tensor | str]]] = deque()
-    pool = ThreadPoolExecutor(min(MOST_THREADS, _cores()))
+    pool = ThreadPoolExecutor(min(MOST_THREADS, usable_cores()))
+
+    def fill(enough: int) -> bool:
+        """Up to two batches, or at least `enough` pictures and what else has come; whether asking again would wait."""
+        for picture in remaining:
+            if picture is not None:
+                waiting.append((picture, pool.submit(cut, picture)))
+            if len(waiting) >= (enough if picture is None else 2 * batch):
+                return picture is None
+        return False
+
+    waits = False
     try:
-        _add(waiting, pool, cut, islice(remaining, 2 * batch))
-        while waiting:
+        while True:
+            if len(waiting) < enough:
+                waits = fill(enough)
+            if not waiting:
+                return
             taken = [waiting.popleft() for _ in range(min(batch, len(waiting)))]
-            _add(waiting, pool, cut, islice(remaining, batch))
+            waits = waits or fill(0)
             yield [(picture, future.result()) for picture, future in taken]
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _add(
-    waiting: deque[tuple[Picture, Future[Tensor | str]]],
-    pool: ThreadPoolExecutor,
-    cut: Callable[[Picture], Tensor | str],
-    pictures: Iterable[Picture],
-) -> None:
-    waiting.extend((picture, pool.submit(cut, picture)) for picture in pictures)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _cut(model: Classifier, least: int | None, picture: Picture) -> Tensor | str:

@@ -11,9 +11,10 @@ from typing import Any
 from torchinception.classifier import Classifier
 from torchinception.errors import LostProcessError, MissingInputError, UsageError
 from torchinception.prediction.features import find_stage
-from torchinception.prediction.inputs import Inputs, Picture
+from torchinception.prediction.finished import recall, remember
+from torchinception.prediction.inputs import Inputs, Picture, digest_of
 from torchinception.prediction.outputs import Output
-from torchinception.prediction.parts import Part, part_of, read_state, remove
+from torchinception.prediction.parts import Part, State, part_of, read_state, remove
 from torchinception.prediction.ranks import AGAIN, FINISHED, Ranks
 from torchinception.prediction.rows import Found, Row, extract_batches, predict_batches
 from torchinception.progress import Listener
@@ -68,8 +69,26 @@ class Run:
         self._stage, self._width = "", 0
         if plan.output is not None and plan.output.features:
             self._stage, self._width = find_stage(model, plan.stage)
-        self._part = None if plan.output is None else self._open(plan.output)
-        self.done, self.bad = (self._part.state.done, self._part.state.bad) if self._part else (0, 0)
+        self._finished = None if plan.output is None else self._recall(plan.output)
+        self._part = None if plan.output is None or self._finished else self._open(plan.output)
+        state = self._finished or (self._part.state if self._part else State({}))
+        self.done, self.bad = state.done, state.bad
+
+    def _recall(self, output: Output) -> State | None:
+        """How the run ended that wrote the output, if it is to be gone on with and is complete."""
+        if not self._plan.resume or self._ranks.world > 1 or part_of(output.path).exists():
+            return None
+        found = recall(output.path)
+        if found is None or found.of != self._of(output):
+            return None
+        if (found.done, found.inputs) == digest_of(self._inputs):
+            self._listener.say(
+                f"{output.path} is finished, all {found.done:,} pictures; to begin anew leave out --resume"
+            )
+            return found
+        if self._inputs.count is None:
+            raise UsageError(f"{output.path} is of other pictures than come in; to begin anew leave out --resume")
+        return None
 
     def _open(self, output: Output) -> Part:
         ranks, resume = self._ranks, self._plan.resume or self._ranks.attempt > 0
@@ -94,6 +113,8 @@ class Run:
         return of if precision == "fp32" else of | dict(precision=precision)
 
     def __iter__(self) -> Iterator[list[Row]]:
+        if self._finished:
+            return
         if self._part is None:
             for found in self._batches(self._inputs):
                 yield self._count(found)
@@ -107,7 +128,7 @@ class Run:
     def _record(self, part: Part) -> Iterator[list[Row]]:
         output, ranks = self._plan.output, self._ranks
         assert output
-        pictures: Iterable[Picture] = self._inputs
+        pictures: Iterable[Picture | None] = self._inputs
         if self._share is not None:
             pictures = islice(pictures, self._share.start, self._share.stop)
         for found in self._batches(part.skip(pictures)):
@@ -124,6 +145,8 @@ class Run:
             if ranks.world > 1:
                 self._check_others(part, folders)
             output.join(folders, self._width)
+            if ranks.world == 1:
+                remember(output.path, part.state)
             remove(part.root)
 
     def _check_others(self, own: Part, folders: list[Path]) -> None:
@@ -146,11 +169,13 @@ class Run:
         if not self.done and self._inputs.count is None:
             raise MissingInputError("no paths came in through -; expected one a line, or with a zero behind each")
 
-    def _batches(self, pictures: Iterable[Picture]) -> Iterator[Found]:
+    def _batches(self, pictures: Iterable[Picture | None]) -> Iterator[Found]:
+        """Rows that are printed come at once, those of a file in whole batches: it is the same after a stop."""
         plan, model = self._plan, self._model
         if self._stage:
             return extract_batches(model, pictures, self._stage, self._width, batch=plan.batch, fast=plan.fast)
-        return predict_batches(model, pictures, top=plan.top, batch=plan.batch, fast=plan.fast)
+        prompt = plan.output is None
+        return predict_batches(model, pictures, top=plan.top, batch=plan.batch, fast=plan.fast, prompt=prompt)
 
     def _count(self, found: Found) -> list[Row]:
         self.done += len(found.rows)

@@ -5,7 +5,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, cast
 
-from torchinception.errors import ModelFileError, SaveError
+from torchinception.errors import ModelFileError
+from torchinception.files import cannot_write
 from torchinception.progress import Listener
 from torchinception.weights.cached import MOST_BYTES, BadConnectionError, NoFileError, by_hand, read
 from torchinception.weights.catalogue import Entry
@@ -67,7 +68,5 @@ def download_from_hub(entry: Entry, path: Path, listener: Listener) -> str:
     except (HfHubHTTPError, LocalEntryNotFoundError, network_error) as error:  # after tries of its own
         raise NoFileError(str(error.__cause__ or error).splitlines()[0]) from error
     except OSError as error:
-        raise SaveError(
-            f"cannot write {path}: {error.strerror or error}; free space or choose another place"
-        ) from error
+        raise cannot_write(path, error) from error
     return digests.sha256.hexdigest()
