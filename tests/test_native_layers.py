@@ -138,6 +138,6 @@ def test_the_bytes_do_not_depend_on_threads_or_batch(library: Library, level: st
             to = bench.surrounded(((17 - 1) // stride + 1, (19 - 1) // stride + 1), 70)
             bench.plan.convolution(bench.input, weights, stride, Sides(1, 1, 1, 1), Segment(to))
             bench.plan.finish(to)
-                results = [bench.run(part)[0] for part in pictures.split(batch)]
-                found.add(torch.cat(results).contiguous().numpy().tobytes())
+            results = [bench.run(part)[0] for part in pictures.split(batch)]
+            found.add(torch.cat(results).contiguous().numpy().tobytes())
     assert len(found) == 1
