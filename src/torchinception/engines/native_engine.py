@@ -24,6 +24,19 @@ from torchinception.network import Inception
 KEPT = 2  # plans
 
 
+def native_problem() -> str:
+    """Why there is no native engine here; empty if there is."""
+    try:
+        return "" if load().levels() else "the native engine needs a processor with AVX2 and FMA"
+    except UsageError as error:
+        return str(error)
+
+
+def describe_native() -> str:
+    """Which instructions the native engine uses here, or why there is none."""
+    return native_problem() or f"with {load().levels()[-1]}"
+
+
 class Task(NamedTuple):
     """What a plan computes, and of pictures of which size."""
 
@@ -84,12 +97,12 @@ class NativeEngine:
 
     def run(self, pictures: Tensor) -> Tensor:
         """Float32 (N, C, H, W), as `Preprocess.normalize` makes them -> logits, float32 (N, classes)."""
-        return self._compute(pictures.float(), None, pictures.shape[1:]).flatten(1)
+        return self._compute(pictures.to("cpu", torch.float32), None, pictures.shape[1:]).flatten(1)
 
     def run_uint8(self, pictures: Tensor) -> Tensor:
         """Uint8 (N, H, W, C), cut to size and not yet scaled -> logits, float32 (N, classes)."""
         rows, columns, channels = pictures.shape[1:]
-        return self._compute(pictures, None, (channels, rows, columns)).flatten(1)
+        return self._compute(pictures.to("cpu", torch.uint8), None, (channels, rows, columns)).flatten(1)
 
     def features(self, pictures: Tensor, stage: str) -> Tensor:
         """Float32 (N, C, H, W) as for `run` -> what a stage puts out, float32 (N, C', H', W'); no later one runs.
@@ -97,7 +110,7 @@ class NativeEngine:
         Raises:
             UsageError: the network has no such stage.
         """
-        return self._compute(pictures.float(), stage, pictures.shape[1:])
+        return self._compute(pictures.to("cpu", torch.float32), stage, pictures.shape[1:])
 
     def _compute(self, pictures: Tensor, stage: str | None, shape: Sequence[int]) -> Tensor:
         channels, rows, columns = shape
@@ -107,7 +120,7 @@ class NativeEngine:
         if len(pictures) == 0:
             rows, columns, channels = plan.shapes[plan.outputs[0]]
             return torch.empty(0, channels, rows, columns)
-        return torch.cat([plan.run(part)[0] for part in pictures.split(self._batch)])
+        return torch.cat([plan.run(part)[0] for part in torch.split(pictures, self._batch)])
 
     def _plan(self, task: Task) -> Plan:
         with self._lock:

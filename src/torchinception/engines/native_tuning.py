@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from ctypes import c_int64
 from pathlib import Path
 
@@ -35,10 +36,8 @@ def tuned(
     found = _read(path)
     if found is None:
         found = _measure(lower, rule, tier, pictures, layers, lowering)
-        try:
+        with suppress(SaveError):  # then it is measured again
             write_atomically(path, json.dumps(found))
-        except SaveError:
-            pass
     return lower(found).plan if found else lowering.plan
 
 
