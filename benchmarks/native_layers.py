@@ -4,6 +4,7 @@ PYTHONPATH=src python benchmarks/native_layers.py [--level avx2] [--batch 8] [--
 
 Rates are those that direct convolution would need for the time taken, so Winograd's exceed the peak. Each is the best
 of many runs. `--cold` reads 64 MB of something else ahead of each run, as the rest of a network does.
+A star marks what the written rule chooses in the fast tier.
 """
 
 import argparse
@@ -71,6 +72,7 @@ def main() -> None:
         )
         flops = 2 * arguments.batch * height * width * channels * outputs * kernel[0] * kernel[1]
         weight = torch.randn(outputs, channels, *kernel, dtype=torch.float64)
+        chosen = context.choose("fast", weight.shape, stride, arguments.batch, height, width)
         line = f"{name:26}"
         for number, algorithm in enumerate(library.algorithms):
             if not library.call("algorithm_fits", number, *kernel, stride):
@@ -88,7 +90,8 @@ def main() -> None:
                 plan.run(pictures, times)
                 best = min(best or times[1], times[1])
             rate = flops / best
-            line += f"  {algorithm} {rate:.0f} ({rate / peak / arguments.threads:.2f}, {best / 1000:.0f} us)"
+            mark = "*" if algorithm == chosen else ""
+            line += f"  {mark}{algorithm} {rate:.0f} ({rate / peak / arguments.threads:.2f}, {best / 1000:.0f} us)"
         print(line, flush=True)
 
 

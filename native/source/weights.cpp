@@ -13,6 +13,10 @@ const Algorithm* algorithm_of(int number) {
     return number >= 0 && number < algorithm_count() ? &ALGORITHMS[number] : nullptr;
 }
 
+int slot_count(const Algorithm& algorithm) {
+    return algorithm.is_direct() ? 0 : MATRICES[algorithm.down].rows * MATRICES[algorithm.across].rows;
+}
+
 bool fits(int number, int kernel_height, int kernel_width, int stride) {
     const Algorithm* algorithm = algorithm_of(number);
     return algorithm && (algorithm->is_direct() ||
@@ -104,7 +108,7 @@ inception_weights* pack(const inception_context& context, int number, const doub
         weights->slot_count = kernel_height * kernel_width;
     } else {
         const Matrix &down = MATRICES[algorithm.down], &across = MATRICES[algorithm.across];
-        weights->slot_count = down.rows * across.rows;
+        weights->slot_count = slot_count(algorithm);
         for (int point = 0; point < algorithm.points(); ++point) {
             const int y = point / algorithm.span_width, x = point % algorithm.span_width;
             weights->slots[point] = static_cast<unsigned char>(down.slots[y] * across.rows + across.slots[x]);

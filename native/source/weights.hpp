@@ -30,6 +30,7 @@ constexpr int DEPTHWISE = -1;
 
 const Algorithm* algorithm_of(int number);  // or null
 int algorithm_count();
+int slot_count(const Algorithm& algorithm);  // matrices of weights; 0 if direct
 bool fits(int algorithm, int kernel_height, int kernel_width, int stride);
 
 inception_weights* pack(const inception_context& context, int algorithm, const double* kernel, const double* bias,

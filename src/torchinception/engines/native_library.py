@@ -88,6 +88,7 @@ class Library:
     """The shared library, loaded."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         try:
             loaded = ctypes.CDLL(str(path))
         except OSError as error:
