@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from data_fixtures import encode, noise, tiny_classifier
+from engine_fixtures import AT_ONCE
 from PIL import Image
 
 import torchinception as ti
@@ -136,7 +137,7 @@ def test_once_its_weights_change_so_do_its_answers(model: Classifier) -> None:
     with torch.no_grad():
         other.network.classifier.bias[4] += 100
     assert other.predict(noise(0))[0].classes[0] == "e"
-    assert other.engine.name == "torch"
+    assert other.engine.name == AT_ONCE
     other.network.load_state_dict(model.network.state_dict())
     assert other.predict(noise(0)) == model.predict(noise(0))
 
@@ -177,7 +178,7 @@ def test_weights_that_are_replaced_are_noticed(change: Callable[[Inception], Non
     assert other.predict(noise(0))[0].classes[0] == "e"
     used = other.engine
     other.predict(noise(1))
-    assert (used.name, other.engine is used) == ("torch", True)
+    assert (used.name, other.engine is used) == (AT_ONCE, True)
 
 
 def test_features_are_those_of_its_network(model: Classifier) -> None:

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 from conftest import Result, copy_pictures
 from data_fixtures import tiny_classifier
+from engine_fixtures import AT_ONCE
 from torch import distributed
 
 from torchinception import quantization
@@ -27,7 +28,7 @@ Inception = Callable[..., Result]
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--engine", "tensorrt"], "no engine named tensorrt; expected auto, torch, onnx"),
+        (["--engine", "tensorrt"], "no engine named tensorrt; expected auto, native, torch, onnx"),
         (["--precision", "int4"], "no precision int4 on cpu; expected fp32, bf16"),
         (["--precision", "fp16", "--device", "cpu"], "no precision fp16 on cpu"),
         (["--engine", "onnx", "--precision", "bf16"], "the engine onnx runs on the CPU in fp32, not on cpu in bf16"),
@@ -66,7 +67,7 @@ def test_one_choice_is_measured_for_all_numbers_of_pictures(tmp_path: Path, monk
     monkeypatch.setattr(choice, "SECONDS", 0.0)
     model = tiny_classifier("a", "b")
     assert {use(model, pictures=pictures) for pictures in (64, 100, 200, 5000, None)} == {256}
-    assert len(list((tmp_path / "engines").iterdir())) == 1
+    assert len(list((tmp_path / "engines").glob("choice-*"))) == 1
 
 
 def test_several_processes_take_whole_batches_and_measure_nothing(
@@ -75,7 +76,7 @@ def test_several_processes_take_whole_batches_and_measure_nothing(
     monkeypatch.setenv("TORCHINCEPTION_CACHE", str(tmp_path))
     model = tiny_classifier("a", "b")
     assert use(model, pictures=5000, alone=False) == 256
-    assert model.engine.name == "torch"
+    assert model.engine.name == AT_ONCE
     assert not list(tmp_path.iterdir())
 
 

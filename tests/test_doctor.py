@@ -12,6 +12,7 @@ from data_fixtures import full_disk
 
 from torchinception.doctor import PACKAGES, examine
 from torchinception.engines import remembered
+from torchinception.engines.native_engine import native_problem
 
 Inception = Callable[..., Result]
 
@@ -119,7 +120,10 @@ def test_it_tells_the_engines_and_which_were_chosen(
     assert measured.code == 0, measured.err
     after = json.loads(inception("doctor", "--json", environment=environment).out)
     shown = inception("doctor", environment=environment).out
-    assert before["engines"] == dict(torch=torch.__version__, onnx=version("onnxruntime"), openvino=version("openvino"))
+    others = dict(torch=torch.__version__, onnx=version("onnxruntime"), openvino=version("openvino"))
+    native = {} if native_problem() else dict(native=version("torchinception"))
+    assert before["engines"] == others | native
+    assert before["native_engine"].startswith("with avx" if native else "the native engine")
     assert before["chosen_engines"] == {}
     ((what, which),) = after["chosen_engines"].items()
     assert what.startswith("tiny_inception, 28 px, ")

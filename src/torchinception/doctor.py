@@ -71,6 +71,7 @@ def _torch() -> dict[str, Any]:
     import torch
 
     from torchinception.devices import resolve_device, resolve_precision
+    from torchinception.engines.native_engine import describe_native
     from torchinception.engines.remembered import engine_versions, remembered
 
     device = resolve_device()
@@ -84,5 +85,6 @@ def _torch() -> dict[str, Any]:
         device=str(device),
         precision=resolve_precision("auto", device),
         engines={name: number for name, number in engine_versions().items() if name != "torchinception"},
+        native_engine=describe_native(),
         chosen_engines=chosen,
     )

@@ -1,6 +1,7 @@
 """What every engine is, and which there are."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Protocol
 
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from torchinception.data.transforms import Preprocess
 from torchinception.engines.eager_engine import EagerEngine
+from torchinception.engines.native_engine import NativeEngine, native_problem
 from torchinception.engines.onnx_engine import OnnxEngine
 from torchinception.engines.openvino_engine import OpenVinoEngine
 from torchinception.engines.torch_engine import TorchEngine, check_precision
@@ -16,9 +18,9 @@ from torchinception.errors import UsageError
 from torchinception.network import Inception
 
 COMPILED: dict[str, type[OnnxEngine] | type[OpenVinoEngine]] = {"onnx": OnnxEngine, "openvino": OpenVinoEngine}
-ENGINES = ("torch", *COMPILED, "compile", "eager")
-PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino"}  # of others PyTorch
-MEASURED = ("torch", *COMPILED)  # the others are slower, or take a minute to begin
+ENGINES = ("native", "torch", *COMPILED, "compile", "eager")
+PACKAGES = {"native": "torchinception", "onnx": "onnxruntime", "openvino": "openvino"}  # of others PyTorch
+MEASURED = ("native", "torch", *COMPILED)  # the others are slower, or take a minute to begin
 
 
 class Engine(Protocol):
@@ -60,7 +62,8 @@ class Engine(Protocol):
 
 def installed() -> tuple[str, ...]:
     """The engines that can be built here."""
-    return tuple(name for name in ENGINES if name not in COMPILED or all(map(find_spec, (PACKAGES[name], "onnx"))))
+    missing = [name for name in COMPILED if not all(map(find_spec, (PACKAGES[name], "onnx")))]
+    return tuple(name for name in ENGINES if name not in (*missing, *(["native"] if native_problem() else [])))
 
 
 def build(
@@ -72,8 +75,11 @@ def build(
     batch: int = 1,
     threads: int | None = None,
     precision: str = "fp32",
+    tune: bool = True,
 ) -> Engine:
     """An engine by its name; what it is quickest for is `batch` pictures at a time.
+
+    With `tune` the native engine measures at its first call, once for a network on a machine; others need not.
 
     Raises:
         UsageError: no such engine, it is not installed, or it cannot do what is asked for.
@@ -87,6 +93,8 @@ def build(
         )
     if name == "eager":
         return EagerEngine(net, mean=mean, std=std, device=device, threads=threads, precision=precision)
+    if name == "native":
+        return NativeEngine(net, mean=mean, std=std, batch=batch, threads=threads, tune=tune)
     return COMPILED[name](net, mean=mean, std=std, batch=batch, threads=threads)
 
 
@@ -98,7 +106,7 @@ def check_engine(name: str, device: str | torch.device = "cpu", precision: str =
     """
     if name not in ENGINES:
         raise UsageError(f"no engine named {name}; expected auto, {', '.join(ENGINES)}")
-    if name in COMPILED and (torch.device(device).type != "cpu" or precision != "fp32"):
+    if name in ("native", *COMPILED) and (torch.device(device).type != "cpu" or precision != "fp32"):
         raise UsageError(f"the engine {name} runs on the CPU in fp32, not on {device} in {precision}; torch does")
     if (name, precision) != ("eager", "fp64"):
         check_precision(precision, torch.device(device))
@@ -107,11 +115,14 @@ def check_engine(name: str, device: str | torch.device = "cpu", precision: str =
 def build_simple(
     net: Inception, preprocess: Preprocess, device: str | torch.device = "cpu", threads: int | None = None
 ) -> Engine:
-    """PyTorch's engine, which is there at once; for a network with layers of its own the network as it is."""
-    try:
-        return build("torch", net, preprocess, device=device, threads=threads)
-    except UsageError:
-        return build("eager", net, preprocess, device=device, threads=threads)
+    """What is there at once: on a CPU the native engine, untuned, which is made as soon as PyTorch's; else PyTorch's.
+
+    For a network with layers of its own, which neither knows, the network as it is.
+    """
+    for name in ("native", "torch"):
+        with suppress(UsageError):
+            return build(name, net, preprocess, device=device, threads=threads, tune=False)
+    return build("eager", net, preprocess, device=device, threads=threads)
 
 
 def _for_channels(values: Sequence[float], channels: int) -> Sequence[float]:

@@ -1,0 +1,75 @@
+// Convolution as a matrix product whose rows are gathered by pointers: output pixels times output channels.
+#pragma once
+
+#include "multiply.hpp"
+
+namespace LEVEL {
+
+// One vector of sums goes to its place in the output.
+struct ToDestination {
+    const Destination* groups;
+    int64_t row;
+
+    INLINE void operator()(int r, int v, Vector sum) const {
+        const Destination& group = groups[v / VECTORS];
+        const int column = v % VECTORS * LANES, columns = group.columns - column;
+        finish(group, row + r, column, columns, sum);
+    }
+
+    static INLINE void finish(const Destination& group, int64_t pixel, int column, int columns, Vector sum) {
+        sum += load(group.bias + column);
+        float* to = group.to + pixel * group.to_apart + column;
+        if (columns >= LANES) {
+            if (group.added) sum += load(group.added + pixel * group.added_apart + column);
+            store(to, larger(all(group.least), sum));
+        } else if (columns > 0) {
+            if (group.added) sum += load(group.added + pixel * group.added_apart + column, columns);
+            store(to, larger(all(group.least), sum), columns);
+        }
+    }
+};
+
+constexpr int TABLE = SCRATCH_FLOATS / 2;  // pointers
+constexpr int BLOCK_FLOATS = 64 * 1024;    // of input that is read again for every panel, to stay in the second cache
+
+static void direct(const Convolution& task, Range rows, Range panels, float* scratch) {
+    const float** table = reinterpret_cast<const float**>(scratch);
+    const Window& window = task.window;
+    const Pixels& from = task.from;
+    // Without padding at the sides and gaps between pixels, a row of the kernel is one run of memory.
+    const bool joined = !window.left && !window.right && from.apart == from.channels;
+    const int across = joined ? 1 : window.kernel_width;
+    const int depth = joined ? window.kernel_width * from.channels : from.channels;
+    const int taps = window.kernel_height * across;
+    const int wanted = most(least(BLOCK_FLOATS / (from.channels * window.stride * window.stride), 512), TILE_ROWS);
+    const int block = least(wanted, TABLE / taps) / TILE_ROWS * TILE_ROWS;
+    const int blocks = (rows.last - rows.first + block - 1) / block;
+    for (int number = 0; number < blocks; ++number) {
+        Range part = part_of(rows.last - rows.first, number, blocks, TILE_ROWS);
+        const int first = rows.first + part.first, count = part.last - part.first;
+        for (int row = 0; row < count; ++row) {
+            const int x = (first + row) % task.to_width * window.stride - window.left;
+            const int above = (first + row) / task.to_width;
+            const int y = above % task.to_height * window.stride - window.top, image = above / task.to_height;
+            for (int tap = 0; tap < taps; ++tap) {
+                const int down = y + tap / across, right = x + tap % across;
+                const bool inside = down >= 0 && down < from.height && right >= 0 && right < from.width;
+                table[tap * count + row] = inside ? from.at(image, down, right) : task.zeros;
+            }
+        }
+        const int tiles = (count + TILE_ROWS - 1) / TILE_ROWS;
+        for (int panel = panels.first; panel < panels.last; ++panel) {
+            const int group = task.panels.group(panel), groups = task.panels.group(panel + 1) - group;
+            const float* weights = task.panels.data + int64_t(group) * GROUP * taps * depth;
+            const float* ahead = weights + int64_t(groups) * GROUP * taps * depth;
+            const int step = groups * GROUP / tiles;
+            for (int tile = 0, row = 0, next; tile < tiles; ++tile, row = next) {
+                next = (tile + 1) * count / tiles;
+                multiply_any(next - row, groups, table + row, taps, count, depth, weights, ahead + int64_t(tile) * taps * depth * step,
+                             step, ToDestination{task.destinations + group, first + row});
+            }
+        }
+    }
+}
+
+}  // namespace LEVEL

@@ -1,0 +1,55 @@
+// The matrix product that every convolution is made of: a tile of a few rows times a panel of a few groups of columns,
+// all sums in registers.
+#pragma once
+
+#include "vector.hpp"
+
+namespace LEVEL {
+
+// sums[r][v] = sum over taps t and k < depth of rows[t * taps_apart + r][k] * panel[t * depth + k][v], in that order
+// whatever the size of the tile, so that splitting rows another way changes no bit. `finish(r, v, sum)` takes each.
+// Meanwhile lines of the weights that come next are fetched, from `ahead` on, `ahead_step` floats for each k: weights of
+// a network are larger than all caches.
+template <int Rows, int Vectors, class Finish>
+__attribute__((noinline)) void multiply(const float* const* rows, int taps, int taps_apart, int depth,
+                                        const float* panel, const float* ahead, int ahead_step,
+                                        const Finish& finish) {
+    Vector sums[Rows * Vectors] = {};
+    for (int tap = 0; tap < taps; ++tap, rows += taps_apart) {
+        const float* row[Rows];
+        repeat<Rows>([&](auto r) INLINE_LAMBDA { row[r] = rows[r]; });
+#pragma GCC unroll 4
+        for (int k = 0; k < depth; ++k, panel += Vectors * LANES) {
+            Vector column[Vectors];
+            repeat<Vectors / VECTORS>([&](auto g) INLINE_LAMBDA { __builtin_prefetch(ahead + g * GROUP); });
+            ahead += ahead_step;
+            repeat<Vectors>([&](auto v) INLINE_LAMBDA { column[v] = load(panel + v * LANES); });
+            repeat<Rows>([&](auto r) INLINE_LAMBDA {
+                const Vector value = all(row[r][k]);
+                repeat<Vectors>([&](auto v) INLINE_LAMBDA { sums[r * Vectors + v] += value * column[v]; });
+            });
+        }
+    }
+    repeat<Rows>([&](auto r) INLINE_LAMBDA {
+        repeat<Vectors>([&](auto v) INLINE_LAMBDA { finish(int(r), int(v), sums[r * Vectors + v]); });
+    });
+}
+
+// For any number of rows up to TILE_ROWS, and of groups up to PANEL_GROUPS.
+template <int Rows = TILE_ROWS, int Groups = PANEL_GROUPS, class Finish>
+INLINE void multiply_any(int rows, int groups, const float* const* row, int taps, int taps_apart, int depth,
+                         const float* panel, const float* ahead, int ahead_step, const Finish& finish) {
+    if constexpr (Rows > 1) {
+        if (rows < Rows) {
+            return multiply_any<Rows - 1, Groups>(rows, groups, row, taps, taps_apart, depth, panel, ahead, ahead_step, finish);
+        }
+    }
+    if constexpr (Groups > 1) {
+        if (groups < Groups) {
+            return multiply_any<Rows, Groups - 1>(rows, groups, row, taps, taps_apart, depth, panel, ahead, ahead_step, finish);
+        }
+    }
+    multiply<Rows, Groups * VECTORS>(row, taps, taps_apart, depth, panel, ahead, ahead_step, finish);
+}
+
+}  // namespace LEVEL

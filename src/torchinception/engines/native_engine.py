@@ -1,0 +1,162 @@
+"""The native engine: our own library, which computes fewer multiplications than others (docs/native.md)."""
+
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from functools import partial
+from importlib.metadata import version
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from torchinception.engines.graph import Graph, to_graph
+from torchinception.engines.memory import growth_bytes, resident_bytes
+from torchinception.engines.native_library import TIERS, Context, DepthwiseWeights, Plan, Weights, load
+from torchinception.engines.native_plan import REWRITES, Layer, Lowering, check_operations
+from torchinception.engines.native_tuning import tuned
+from torchinception.engines.operations import Input
+from torchinception.engines.rewrite import rewrite
+from torchinception.errors import UsageError
+from torchinception.layers import Pair
+from torchinception.network import Inception
+
+KEPT = 2  # plans
+
+
+def native_problem() -> str:
+    """Why there is no native engine here; empty if there is."""
+    try:
+        return "" if load().levels() else "the native engine needs a processor with AVX2 and FMA"
+    except UsageError as error:
+        return str(error)
+
+
+def describe_native() -> str:
+    """Which instructions the native engine uses here, or why there is none."""
+    return native_problem() or f"with {load().levels()[-1]}"
+
+
+class Task(NamedTuple):
+    """What a plan computes, and of pictures of which size."""
+
+    stage: str | None
+    size: Pair
+
+
+class NativeEngine:
+    """A network's answers and features, computed by the native library; the network is not kept, nor changed.
+
+    The first call of each size makes a plan, for a second at most; the last two are kept. What is answered for a
+    picture depends on no other one, nor on the number of threads.
+
+    Args:
+        net: what to run, in evaluation mode whatever its own is.
+        mean: of `run_uint8`'s pictures, each channel of 0 to 1, as in `Preprocess`.
+        std: likewise.
+        batch: how many pictures are computed at a time.
+        threads: how many a call uses; None: as many as PyTorch.
+        tier: "direct", "default" or "fast": of the algorithms, those without Winograd's, those whose errors are of
+            the order of these, or all.
+        tune: find the quickest algorithm for each layer, once for a network on a machine, some seconds for each size;
+            else a rule says which one it should be.
+
+    Raises:
+        UsageError: a module that is no part of the family, or that the library has not; it is not there, or no such
+            tier.
+    """
+
+    name = "native"
+    precision = "fp32"
+
+    def __init__(
+        self,
+        net: Inception,
+        *,
+        mean: Sequence[float] = (0.5, 0.5, 0.5),
+        std: Sequence[float] = (0.5, 0.5, 0.5),
+        batch: int = 1,
+        threads: int | None = None,
+        tier: str = "default",
+        tune: bool = True,
+    ) -> None:
+        if tier not in TIERS:
+            raise UsageError(f"no tier {tier}; expected {', '.join(TIERS)}")
+        self._before, self.version = resident_bytes(), version("torchinception")
+        self.threads, self.tier = torch.get_num_threads() if threads is None else threads, tier
+        self._context = Context(load(), threads=self.threads)
+        self.graph = rewrite(to_graph(net), REWRITES).to(torch.float32)
+        check_operations(self.graph)
+        first = self.graph.nodes[0].operation
+        assert isinstance(first, Input)
+        self.channels = first.channels
+        self._mean, self._std, self._batch, self._tune = mean, std, batch, tune
+        self._plans, self._lock = dict[Task, Plan](), threading.Lock()
+        self._weights: weakref.WeakValueDictionary[tuple[str, str], Weights] = weakref.WeakValueDictionary()
+        self.memory_bytes = growth_bytes(self._before)
+
+    def run(self, pictures: Tensor) -> Tensor:
+        """Float32 (N, C, H, W), as `Preprocess.normalize` makes them -> logits, float32 (N, classes)."""
+        return self._compute(pictures.to("cpu", torch.float32), None, pictures.shape[1:]).flatten(1)
+
+    def run_uint8(self, pictures: Tensor) -> Tensor:
+        """Uint8 (N, H, W, C), cut to size and not yet scaled -> logits, float32 (N, classes)."""
+        rows, columns, channels = pictures.shape[1:]
+        return self._compute(pictures.to("cpu", torch.uint8), None, (channels, rows, columns)).flatten(1)
+
+    def features(self, pictures: Tensor, stage: str) -> Tensor:
+        """Float32 (N, C, H, W) as for `run` -> what a stage puts out, float32 (N, C', H', W'); no later one runs.
+
+        Raises:
+            UsageError: the network has no such stage.
+        """
+        return self._compute(pictures.to("cpu", torch.float32), stage, pictures.shape[1:])
+
+    def _compute(self, pictures: Tensor, stage: str | None, shape: Sequence[int]) -> Tensor:
+        channels, rows, columns = shape
+        if channels != self.channels:
+            raise UsageError(f"the network takes pictures of {self.channels} channels, not {channels}")
+        plan = self._plan(Task(stage, (rows, columns)))
+        if len(pictures) == 0:
+            rows, columns, channels = plan.shapes[plan.outputs[0]]
+            return torch.empty(0, channels, rows, columns)
+        return torch.cat([plan.run(part)[0] for part in torch.split(pictures, self._batch)])
+
+    def _plan(self, task: Task) -> Plan:
+        with self._lock:
+            first = task not in self._plans
+            plan = self._plans.pop(task, None) or self._make(task)
+            self._plans[task] = plan  # in order of their last use
+            for oldest in list(self._plans)[:-KEPT]:
+                del self._plans[oldest]
+            if first:
+                self.memory_bytes = growth_bytes(self._before)
+        return plan
+
+    def _make(self, task: Task) -> Plan:
+        graph = self.graph if task.stage is None else self.graph.up_to(task.stage)
+        lower = partial(self._lower, graph, task.size)
+        if not self._tune:
+            return lower({}).plan
+        pictures = torch.rand(self._batch, self.channels, *task.size)
+        return tuned(lower, self._rule, self.tier, pictures, self.threads)
+
+    def _lower(self, graph: Graph, size: Pair, algorithms: Mapping[str, str]) -> Lowering:
+        plan = Plan(self._context, self._batch)
+        lowering = Lowering(graph, size, plan, partial(self._pack, algorithms), self._mean, self._std)
+        plan.finish(lowering.views[graph.output])
+        return lowering
+
+    def _pack(self, algorithms: Mapping[str, str], layer: Layer) -> Weights:
+        """Plans share the weights of the same algorithm, which live as long as one of them."""
+        algorithm = "depthwise" if layer.depthwise else algorithms.get(layer.key) or self._rule(layer)
+        weights = self._weights.get((layer.key, algorithm))
+        if weights is None and layer.depthwise:
+            weights = DepthwiseWeights(self._context, layer.kernel, layer.bias)
+        elif weights is None:
+            weights = Weights(self._context, algorithm, layer.kernel, layer.bias, layer.segments)
+        self._weights[layer.key, algorithm] = weights
+        return weights
+
+    def _rule(self, layer: Layer) -> str:
+        return self._context.choose(self.tier, layer.kernel.shape, layer.stride, self._batch, *layer.size)

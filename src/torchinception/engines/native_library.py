@@ -1,0 +1,295 @@
+"""The native engine's C interface (native/include/torchinception.h), by ctypes; what each call does is said there."""
+
+import ctypes
+import weakref
+from collections.abc import Sequence
+from ctypes import POINTER, c_char_p, c_double, c_float, c_int, c_int64, c_size_t, c_void_p
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from torchinception.engines.operations import UNPADDED, Sides
+from torchinception.errors import UsageError
+
+VERSION = 1  # of the interface
+LEVELS = {"avx2": 1, "avx512": 2, "neon": 3}
+TIERS = {"direct": 0, "default": 1, "fast": 2}
+POOLS = {"max": 0, "average": 1, "average with padding": 2}
+FLOAT_NCHW, FLOAT_NHWC, UINT8_NHWC = range(3)
+PATHS = (
+    Path(__file__).parents[1] / "libtorchinception.so",
+    Path(__file__).parents[3] / "native/build/libtorchinception.so",
+)
+
+
+class View(ctypes.Structure):
+    """Channels `offset` to `offset + channels` of a buffer."""
+
+    _fields_ = (("buffer", c_int), ("offset", c_int), ("channels", c_int))
+
+
+class _Padding(ctypes.Structure):
+    _fields_ = (("top", c_int), ("left", c_int), ("bottom", c_int), ("right", c_int))
+
+
+class _Segment(ctypes.Structure):
+    _fields_ = (("to", View), ("added", View), ("relu", c_int))
+
+
+NOTHING = View(-1, 0, 0)
+
+
+class Segment(NamedTuple):
+    """Where some of a convolution's outputs go, and what is added to them."""
+
+    to: View
+    added: View = NOTHING
+    relu: bool = False
+
+
+_OUT, _FLOATS = POINTER(c_void_p), c_void_p
+SIGNATURES: dict[str, tuple[Any, ...]] = {
+    "measure": (c_int, c_int, c_double, POINTER(c_double), POINTER(c_double)),
+    "context_create": (c_int, c_int, _OUT),
+    "algorithm_fits": (c_int, c_int, c_int, c_int),
+    "choose": (c_void_p, *[c_int] * 9),
+    "weights_create": (c_void_p, c_int, c_void_p, c_void_p, *[c_int] * 4, POINTER(c_int), c_int, _OUT),
+    "weights_create_depthwise": (c_void_p, c_void_p, c_void_p, c_int, c_int, c_int, _OUT),
+    "plan_create": (c_void_p, c_int, _OUT),
+    "plan_buffer": (c_void_p, c_int, c_int, c_int),
+    "plan_pictures": (c_void_p, View, c_int, c_int, _Padding, c_int, _FLOATS, _FLOATS),
+    "plan_convolution": (c_void_p, View, c_void_p, c_int, _Padding, POINTER(_Segment), c_int),
+    "plan_depthwise": (c_void_p, View, c_void_p, c_int, _Padding, View, c_int, c_int),
+    "plan_pool": (c_void_p, c_int, View, c_int, c_int, c_int, _Padding, View, _FLOATS, c_int),
+    "plan_adaptive_pool": (c_void_p, View, View),
+    "plan_affine": (c_void_p, View, _FLOATS, _FLOATS, View, c_int),
+    "plan_add": (c_void_p, View, View, c_float, View, c_int),
+    "plan_response_norm": (c_void_p, View, c_int, c_float, c_float, c_float, View),
+    "plan_finish": (c_void_p, POINTER(c_int), c_int),
+    "plan_run": (c_void_p, c_int, c_int, c_void_p, POINTER(c_void_p), POINTER(c_int64)),
+    "interface_version": (),
+    "algorithms": (),
+    "best_level": (),
+    "has_level": (c_int,),
+}
+OTHERS: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "last_error": (c_char_p, ()),
+    "algorithm_name": (c_char_p, (c_int,)),
+    "weights_bytes": (c_size_t, (c_void_p,)),
+    "plan_bytes": (c_size_t, (c_void_p,)),
+    **{f"{kind}_destroy": (None, (c_void_p,)) for kind in ("context", "weights", "plan")},
+}
+
+
+class Library:
+    """The shared library, loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            loaded = ctypes.CDLL(str(path))
+        except OSError as error:
+            raise UsageError(f"the native engine's library cannot be loaded: {error}") from error
+        results = {name: (c_int, arguments) for name, arguments in SIGNATURES.items()} | OTHERS
+        self.functions = {name: getattr(loaded, f"inception_{name}") for name in results}
+        for name, (result, arguments) in results.items():
+            self.functions[name].restype, self.functions[name].argtypes = result, arguments
+        if (version := self.call("interface_version")) != VERSION:
+            raise UsageError(f"{path} is of interface {version}, expected {VERSION}: build it anew")
+        self.algorithms = tuple(
+            self.functions["algorithm_name"](number).decode() for number in range(self.call("algorithms"))
+        )
+
+    def call(self, name: str, *arguments: Any) -> int:
+        """What a function returns, 0 or more.
+
+        Raises:
+            UsageError: it failed.
+        """
+        if (status := self.functions[name](*arguments)) < 0:
+            raise UsageError(f"native engine: {self.functions['last_error']().decode()}")
+        return int(status)
+
+    def create(self, name: str, *arguments: Any) -> c_void_p:
+        """What a function creates."""
+        created = c_void_p()
+        self.call(name, *arguments, ctypes.byref(created))
+        return created
+
+    def levels(self) -> tuple[str, ...]:
+        """The instruction sets that are compiled in and that this processor has."""
+        return tuple(name for name, number in LEVELS.items() if self.call("has_level", number))
+
+    def measure(self, level: str, depth: int, seconds: float) -> tuple[float, float]:
+        """GFLOP/s of one thread: of multiply-adds in registers, and of the matrix product."""
+        peak, product = c_double(), c_double()
+        self.call("measure", LEVELS[level], depth, seconds, ctypes.byref(peak), ctypes.byref(product))
+        return peak.value, product.value
+
+
+@cache
+def load(path: Path | None = None) -> Library:
+    """The library that was built with the package, or at `path`.
+
+    Raises:
+        UsageError: there is none, or it does not fit.
+    """
+    found = path or next((candidate for candidate in PATHS if candidate.exists()), None)
+    if found is None:
+        raise UsageError("the native engine was not built with this installation, which takes a C++ compiler and CMake")
+    return Library(found)
+
+
+class _Owner:
+    """Something that the library created, and that is destroyed with this object; `needs` live as long."""
+
+    def __init__(self, library: Library, kind: str, handle: c_void_p, *needs: object) -> None:
+        self.library, self.handle, self.needs = library, handle, [*needs]
+        weakref.finalize(self, library.functions[f"{kind}_destroy"], handle)
+
+
+class Context(_Owner):
+    """Instruction set and threads."""
+
+    def __init__(self, library: Library, level: str | None = None, threads: int = 1) -> None:
+        number = LEVELS[level] if level else library.call("best_level")
+        super().__init__(library, "context", library.create("context_create", number, threads))
+
+    def choose(self, tier: str, shape: Sequence[int], stride: int, images: int, height: int, width: int) -> str:
+        """The algorithm that the written rule expects to be quickest for a kernel (C', C, h, w)."""
+        outputs, inputs, *kernel = shape
+        arguments = (TIERS[tier], inputs, outputs, *kernel, stride, images, height, width)
+        return self.library.algorithms[self.library.call("choose", self.handle, *arguments)]
+
+
+class Weights(_Owner):
+    """A kernel (C', C, h, w) and bias (C') or None, float64, packed for an algorithm; `segments` add up to C'."""
+
+    def __init__(
+        self, context: Context, algorithm: str, kernel: Tensor, bias: Tensor | None, segments: Sequence[int] = ()
+    ) -> None:
+        library, (kernel, bias) = context.library, (_doubles(kernel), _doubles(bias))
+        assert kernel is not None
+        parts = tuple(segments) or (len(kernel),)
+        number, sizes = library.algorithms.index(algorithm), (c_int * len(parts))(*parts)
+        arguments = (context.handle, number, _pointer(kernel), _pointer(bias), *kernel.shape, sizes, len(parts))
+        super().__init__(library, "weights", library.create("weights_create", *arguments), context)
+
+    @property
+    def bytes(self) -> int:
+        """Of the packed kernel."""
+        return int(self.library.functions["weights_bytes"](self.handle))
+
+
+class DepthwiseWeights(Weights):
+    """A kernel (C, 1, h, w) of one filter a channel, and bias (C) or None, float64."""
+
+    def __init__(self, context: Context, kernel: Tensor, bias: Tensor | None) -> None:
+        library, (kernel, bias) = context.library, (_doubles(kernel), _doubles(bias))
+        assert kernel is not None
+        channels, _, height, width = kernel.shape
+        arguments = (context.handle, _pointer(kernel), _pointer(bias), channels, height, width)
+        handle = library.create("weights_create_depthwise", *arguments)
+        _Owner.__init__(self, library, "weights", handle, context)
+
+
+class Plan(_Owner):
+    """Buffers and operations; see the header. Sizes are those of pictures, padding is `Sides`."""
+
+    def __init__(self, context: Context, batch: int) -> None:
+        super().__init__(context.library, "plan", context.library.create("plan_create", context.handle, batch), context)
+        self.shapes: list[tuple[int, int, int]] = []
+        self.outputs: tuple[int, ...] = ()
+        self.operations = 0
+
+    def buffer(self, height: int, width: int, channels: int) -> View:
+        """All channels of a new buffer."""
+        self.shapes.append((height, width, channels))
+        return View(self.library.call("plan_buffer", self.handle, height, width, channels), 0, channels)
+
+    def _add(self, name: str, *arguments: Any) -> None:
+        self.operations = self.library.call(f"plan_{name}", self.handle, *arguments) + 1
+
+    def pictures(
+        self, to: View, size: tuple[int, int], border: Sides, block: int, scale: Tensor, shift: Tensor
+    ) -> None:
+        scale, shift = scale.float().contiguous(), shift.float().contiguous()
+        self._add("pictures", to, *size, _padding(border), block, _pointer(scale), _pointer(shift))
+
+    def convolution(self, x: View, weights: Weights, stride: int, padding: Sides, *segments: Segment) -> None:
+        self.needs.append(weights)
+        parts = (_Segment * len(segments))(*(_Segment(to, added, int(relu)) for to, added, relu in segments))
+        self._add("convolution", x, weights.handle, stride, _padding(padding), parts, len(segments))
+
+    def depthwise(
+        self, x: View, weights: Weights, stride: int, padding: Sides, to: View, *, relu_first: bool, relu: bool
+    ) -> None:
+        self.needs.append(weights)
+        self._add("depthwise", x, weights.handle, stride, _padding(padding), to, relu_first, relu)
+
+    def pool(
+        self,
+        kind: str,
+        x: View,
+        kernel: tuple[int, int],
+        stride: int,
+        padding: Sides,
+        to: View,
+        bias: Tensor | None = None,
+        relu: bool = False,
+    ) -> None:
+        bias = None if bias is None else bias.float().contiguous()
+        self._add("pool", POOLS[kind], x, *kernel, stride, _padding(padding), to, _pointer(bias), relu)
+
+    def adaptive_pool(self, x: View, to: View) -> None:
+        self._add("adaptive_pool", x, to)
+
+    def affine(self, x: View, scale: Tensor | None, shift: Tensor | None, to: View, relu: bool) -> None:
+        factors = [None if value is None else value.float().contiguous() for value in (scale, shift)]
+        self._add("affine", x, *map(_pointer, factors), to, relu)
+
+    def add(self, shortcut: View, branch: View, scale: float, to: View, relu: bool) -> None:
+        self._add("add", shortcut, branch, scale, to, relu)
+
+    def response_norm(self, x: View, size: int, alpha: float, beta: float, k: float, to: View) -> None:
+        self._add("response_norm", x, size, alpha, beta, k, to)
+
+    def finish(self, *outputs: View) -> None:
+        self.outputs = tuple(view.buffer for view in outputs)
+        self.library.call("plan_finish", self.handle, (c_int * len(outputs))(*self.outputs), len(outputs))
+
+    @property
+    def bytes(self) -> int:
+        """Of all buffers but the outputs."""
+        return int(self.library.functions["plan_bytes"](self.handle))
+
+    def run(self, pictures: Tensor, nanoseconds: Any = None) -> list[Tensor]:
+        """Float32 (N, C, H, W) or uint8 (N, H, W, C) -> each output, float32 (N, C, H, W), channels last in memory."""
+        if pictures.dtype == torch.uint8:
+            layout, pictures = UINT8_NHWC, pictures.contiguous()
+        elif pictures.is_contiguous():
+            layout = FLOAT_NCHW
+        else:
+            layout, pictures = FLOAT_NHWC, pictures.contiguous(memory_format=torch.channels_last)
+        results = [torch.empty(len(pictures), *self.shapes[buffer]) for buffer in self.outputs]
+        places = (c_void_p * len(results))(*(result.data_ptr() for result in results))
+        self.library.call("plan_run", self.handle, len(pictures), layout, pictures.data_ptr(), places, nanoseconds)
+        return [result.permute(0, 3, 1, 2) for result in results]
+
+
+def _padding(sides: Sides) -> _Padding:
+    return _Padding(sides.top, sides.left, sides.bottom, sides.right)
+
+
+def _doubles(value: Tensor | None) -> Tensor | None:
+    return None if value is None else value.detach().double().contiguous()
+
+
+def _pointer(value: Tensor | None) -> int | None:
+    return None if value is None else value.data_ptr()
+
+
+__all__ = ["UNPADDED", "Context", "DepthwiseWeights", "Library", "Plan", "Segment", "View", "Weights", "load"]

@@ -1,0 +1,290 @@
+"""A graph as operations of the native library, for pictures of one size.
+
+A value is a view: some channels of a buffer. What a `Join` joins is written where the joined buffer has it, so that
+joining costs nothing; 1x1 convolutions of one value are one call, with a view for each to write to; a sum is part of
+the convolution that makes one of its sides, and what `move_average_pool` puts behind a pool part of the pool.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812, the field's name for it
+
+from torchinception.engines import operations as op
+from torchinception.engines.graph import Graph, Node
+from torchinception.engines.native_library import NOTHING, Plan, Segment, View, Weights
+from torchinception.engines.operations import UNPADDED
+from torchinception.engines.rewrite import fold_batch_norm, fold_residual_scale, fuse_relu, move_average_pool
+from torchinception.engines.windows import count_windows
+from torchinception.errors import UsageError
+from torchinception.layers import Pair
+
+REWRITES = (fold_batch_norm, fold_residual_scale, move_average_pool, fuse_relu)
+Shape = tuple[int, int, int]  # rows, columns, channels
+
+
+class Layer(NamedTuple):
+    """A convolution as the library is given it; `key` tells it, in this form, from all others of its network.
+
+    Kernel (C', C, h, w), or (C, 1, h, w) if `depthwise`; bias (C') or None; how many of C' go into which segment.
+    `size` is that of its output: rows, columns.
+    """
+
+    key: str
+    kernel: Tensor
+    bias: Tensor | None
+    segments: tuple[int, ...]
+    stride: int
+    size: Pair
+    depthwise: bool = False
+
+
+def check_operations(graph: Graph) -> None:
+    """Refuse what the library cannot compute.
+
+    Raises:
+        UsageError: it names the operation.
+    """
+    for node in graph.nodes:
+        down, across = getattr(node.operation, "stride", (1, 1))
+        if down != across or isinstance(node.operation, op.Slice):
+            kind = type(node.operation).__name__
+            raise UsageError(f"the engine native has no {kind} as {node.name}, of stride {down} x {across}; torch has")
+
+
+class Lowering:
+    """Adds a graph's operations to a plan; bytes become `(x / 255 - mean) / std`.
+
+    Attributes:
+        views: where each value is.
+        names: of the node that each operation of the plan is for.
+        layers: the convolutions, by the number of their operation.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        size: Pair,
+        plan: Plan,
+        pack: Callable[[Layer], Weights],
+        mean: Sequence[float],
+        std: Sequence[float],
+    ) -> None:
+        self.nodes, self.plan, self._pack = graph.by_name, plan, pack
+        self.views, self.names, self.layers = dict[str, View](), list[str](), dict[int, Layer]()
+        self.convs = {node.name: node.operation for node in graph.nodes if isinstance(node.operation, op.Convolution)}
+        self.readers, self.shapes = defaultdict[str, list[str]](list), dict[str, Shape]()
+        for node in graph.nodes:
+            self.shapes[node.name] = _shape(node.operation, [self.shapes[value] for value in node.inputs], size)
+            for value in node.inputs:
+                self.readers[value].append(node.name)
+        self.sums = self._find_sums()
+        self.absorbed = {*self.sums.values(), *filter(self._is_absorbed, self.nodes)}  # no operations of their own
+        self.families = self._find_families()
+        self._place()
+        for node in graph.nodes:
+            if isinstance(node.operation, op.Input):
+                self._add_pictures(node.name, torch.tensor(mean), torch.tensor(std))
+            elif node.name not in self.absorbed:
+                self._add(node)
+
+    def _find_sums(self) -> dict[str, str]:
+        """Sums, each with the convolution that computes it: a side that nothing else reads, the branch if both may."""
+        found = dict[str, str]()
+        for node in self.nodes.values():
+            if isinstance(node.operation, op.Add) and node.operation.scale == 1:
+                for value in node.inputs:
+                    conv = self.convs.get(value)
+                    if conv and not conv.relu and not _is_depthwise(conv) and len(self.readers[value]) == 1:
+                        found[node.name] = value
+        return found
+
+    def _is_absorbed(self, value: str) -> bool:
+        """Whether it is a ReLU that depthwise convolutions apply to what they read, or a pool ahead of its bias."""
+        operation, readers = self.nodes[value].operation, [self.nodes[name].operation for name in self.readers[value]]
+        if isinstance(operation, op.Relu) and readers:
+            return all(isinstance(reader, op.Convolution) and _is_depthwise(reader) for reader in readers)
+        if isinstance(operation, op.AveragePool) and len(readers) == 1:
+            return isinstance(readers[0], op.Affine) and readers[0].scale is None
+        return False
+
+    def _find_families(self) -> dict[str, list[str]]:
+        """Convolutions that are one call, by the first of them; most are alone."""
+        found = defaultdict[object, list[str]](list)
+        for name, conv in self.convs.items():
+            if name not in self.absorbed:
+                alike = conv.kernel.shape[2:] == (1, 1) and conv.padding == UNPADDED and conv.groups == 1
+                found[(self.nodes[name].inputs, conv.stride) if alike else name].append(name)
+        return {family[0]: family for family in found.values()}
+
+    def _place(self) -> None:
+        """A view for every value: where the `Join` that reads it has it, or in a buffer of its own."""
+        for node in reversed(self.nodes.values()):
+            if node.name in self.absorbed or isinstance(node.operation, op.Input):
+                continue
+            if node.name not in self.views:
+                self.views[node.name] = self.plan.buffer(*self.shapes[node.name])
+            if isinstance(node.operation, op.Join):
+                for value, part in self._parts(node):
+                    if not isinstance(self.nodes[value].operation, op.Input):
+                        self.views.setdefault(value, part)
+
+    def _parts(self, join: Node) -> list[tuple[str, View]]:
+        """What is joined, and where it belongs; it may be elsewhere, if it belongs in two places."""
+        parts, (buffer, offset) = list[tuple[str, View]](), (self.views[join.name].buffer, self.views[join.name].offset)
+        for value in join.inputs:
+            parts.append((value, View(buffer, offset, self.shapes[value][2])))
+            offset += self.shapes[value][2]
+        return parts
+
+    def _add_pictures(self, name: str, mean: Tensor, std: Tensor) -> None:
+        (rows, columns, channels), border, block = self.shapes[name], UNPADDED, 1
+        if self._is_blocked(name):
+            border, block = self._padding(self.readers[name][0]), 2
+        height, width = rows + border.top + border.bottom, columns + border.left + border.right
+        self.views[name] = self.plan.buffer(-(-height // block), -(-width // block), channels * block**2)
+        self.plan.pictures(self.views[name], (rows, columns), border, block, 1 / (255 * std), -mean / std)
+        self.names.append(name)
+
+    def _is_blocked(self, value: str) -> bool:
+        """Whether it is the pictures, read by one convolution of stride 2: in blocks of 2 x 2 its stride becomes 1."""
+        conv = self.convs.get(self.readers[value][0])
+        if not isinstance(self.nodes[value].operation, op.Input) or len(self.readers[value]) > 1 or conv is None:
+            return False
+        odd = conv.kernel.shape[2] % 2 == conv.kernel.shape[3] % 2 == 1  # a pixel is missing behind even ones
+        return odd and conv.stride == (2, 2) and not _is_depthwise(conv)
+
+    def _add(self, node: Node) -> None:
+        """What makes a value of others that are there."""
+        plan, name, to = self.plan, node.name, self.views[node.name]
+        reads = [self.views[value] for value in node.inputs if value not in self.absorbed]
+        match node.operation:
+            case op.Convolution() as conv if _is_depthwise(conv):
+                self._add_depthwise(name, conv, to)
+            case op.Convolution():
+                if name not in self.families:
+                    return  # added with the first of its family
+                family = self.families[name]
+                self._add_convolution(
+                    {each: Segment(self.views[each], NOTHING, self.convs[each].relu) for each in family}
+                )
+            case op.Add(_, relu) if name in self.sums:
+                self._add_convolution({self.sums[name]: Segment(to, reads[0], relu)})
+            case op.Add(scale, relu):
+                plan.add(reads[0], reads[1], scale, to, relu)
+            case op.Linear(weight, bias):
+                weights = self._weights(Layer(name, weight[:, :, None, None], bias, (len(bias),), 1, (1, 1)))
+                plan.convolution(reads[0], weights, 1, UNPADDED, Segment(to))
+            case op.Join():
+                for value, part in self._parts(node):
+                    if bytes(part) != bytes(self.views[value]):
+                        plan.affine(self.views[value], None, None, part, relu=False)
+                        self.names.append(name)
+                return
+            case op.MaxPool() | op.AveragePool():
+                self._add_pool(name, to, None, relu=False)
+            case op.Affine(_, shift, relu) if not reads:
+                self._add_pool(node.inputs[0], to, shift, relu=relu)
+            case op.Affine(scale, shift, relu):
+                plan.affine(reads[0], scale, shift, to, relu)
+            case op.BatchNorm(mean, variance, gamma, beta, eps):
+                factor = gamma / (variance + eps).sqrt()
+                plan.affine(reads[0], factor, beta - mean * factor, to, relu=False)
+            case op.Relu():
+                plan.affine(reads[0], None, None, to, relu=True)
+            case op.AdaptivePool() | op.GlobalPool():
+                plan.adaptive_pool(reads[0], to)
+            case op.ResponseNorm(size, alpha, beta, k):
+                plan.response_norm(reads[0], size, alpha, beta, k, to)
+            case other:
+                raise AssertionError(f"{name} is {other}")
+        self.names.append(name)
+
+    def _add_convolution(self, segments: dict[str, Segment]) -> None:
+        """One, or several 1x1 convolutions of the same value; what each puts out goes into a segment of its own."""
+        first, convs = next(iter(segments)), [self.convs[name] for name in segments]
+        (value,), kernel = self.nodes[first].inputs, torch.cat([_dense(conv) for conv in convs])
+        biases = [kernel.new_zeros(len(conv.kernel)) if conv.bias is None else conv.bias for conv in convs]
+        stride, padding, lengths = convs[0].stride[0], self._padding(first), tuple(map(len, biases))
+        if self._is_blocked(value):
+            kernel, stride, padding = _block(kernel), 1, UNPADDED
+        key = f"{' '.join(segments)} {tuple(kernel.shape)}"
+        weights = self._weights(Layer(key, kernel, torch.cat(biases), lengths, stride, self.shapes[first][:2]))
+        self.plan.convolution(self.views[value], weights, stride, padding, *segments.values())
+
+    def _add_depthwise(self, name: str, conv: op.Convolution, to: View) -> None:
+        (value,), stride = self.nodes[name].inputs, conv.stride[0]
+        relu_first = value in self.absorbed
+        x = self.views[self.nodes[value].inputs[0] if relu_first else value]
+        weights = self._weights(Layer(name, conv.kernel, conv.bias, (), stride, self.shapes[name][:2], depthwise=True))
+        self.plan.depthwise(x, weights, stride, self._padding(name), to, relu_first=relu_first, relu=conv.relu)
+
+    def _add_pool(self, name: str, to: View, bias: Tensor | None, *, relu: bool) -> None:
+        pool, (value,), kind = self.nodes[name].operation, self.nodes[name].inputs, "max"
+        assert isinstance(pool, op.MaxPool | op.AveragePool)
+        if isinstance(pool, op.AveragePool):
+            kind = "average with padding" if pool.count_padding else "average"
+        self.plan.pool(kind, self.views[value], pool.kernel, pool.stride[0], self._padding(name), to, bias, relu)
+
+    def _weights(self, layer: Layer) -> Weights:
+        """Of the operation that is added next."""
+        self.layers[len(self.names)] = layer
+        return self._pack(layer)
+
+    def _padding(self, name: str) -> op.Sides:
+        """Of a convolution or pool, in cells."""
+        return _cells(self.nodes[name].operation, self.shapes[self.nodes[name].inputs[0]])
+
+
+def _cells(operation: op.Operation, read: Shape) -> op.Sides:
+    assert isinstance(operation, op.Convolution | op.MaxPool | op.AveragePool)
+    return op.sides(operation.padding, _window(operation), operation.stride, *read[:2])
+
+
+def _shape(operation: op.Operation, reads: Sequence[Shape], size: Pair) -> Shape:
+    """What an operation makes of values of these shapes."""
+    match operation:
+        case op.Input(channels):
+            return *size, channels
+        case op.Convolution() | op.MaxPool() | op.AveragePool():
+            window, ceil, cells = _window(operation), getattr(operation, "ceil", False), _cells(operation, reads[0])
+            rows, columns = count_windows(reads[0][:2], window, operation.stride, cells, ceil=ceil)
+            return rows, columns, len(operation.kernel) if isinstance(operation, op.Convolution) else reads[0][2]
+        case op.AdaptivePool(cells):
+            return *cells, reads[0][2]
+        case op.GlobalPool():
+            return 1, 1, reads[0][2]
+        case op.Linear(_, bias):
+            return 1, 1, len(bias)
+        case op.Join():
+            return *reads[0][:2], sum(channels for _, _, channels in reads)
+    return reads[0]
+
+
+def _window(operation: op.Convolution | op.MaxPool | op.AveragePool) -> Pair:
+    if isinstance(operation, op.Convolution):
+        return operation.kernel.shape[2], operation.kernel.shape[3]
+    return operation.kernel
+
+
+def _is_depthwise(conv: op.Convolution) -> bool:
+    """One output a channel; what has groups and is not, is computed as if it had none (`_dense`)."""
+    return 1 < conv.groups == len(conv.kernel) and conv.kernel.shape[1] == 1
+
+
+def _dense(conv: op.Convolution) -> Tensor:
+    """The kernel (C', C, h, w) of all input channels, 0 for those that an output does not read."""
+    outputs, inputs, *window = conv.kernel.shape
+    parts = conv.kernel.view(conv.groups, -1, 1, inputs, *window)
+    own = torch.eye(conv.groups, dtype=parts.dtype).view(conv.groups, 1, conv.groups, 1, 1, 1)
+    return (parts * own).view(outputs, conv.groups * inputs, *window) if conv.groups > 1 else conv.kernel
+
+
+def _block(kernel: Tensor) -> Tensor:
+    """A kernel (C', C, 2m - 1, 2n - 1) for pictures in blocks of 2 x 2 pixels: (C', 4 C, m, n)."""
+    outputs, inputs, *window = F.pad(kernel, (0, 1, 0, 1)).shape
+    parts = F.pad(kernel, (0, 1, 0, 1)).view(outputs, inputs, window[0] // 2, 2, window[1] // 2, 2)
+    return parts.permute(0, 3, 5, 1, 2, 4).reshape(outputs, 4 * inputs, window[0] // 2, window[1] // 2)
