@@ -67,8 +67,7 @@ def main() -> None:
             continue
         pad = Sides(*(side // 2 for side in kernel for _ in range(2))) if padded else UNPADDED
         height, width = (
-            (size + 2 * before - side) // stride + 1
-            for before, side in zip((pad.top, pad.left), kernel, strict=True)
+            (size + 2 * before - side) // stride + 1 for before, side in zip((pad.top, pad.left), kernel, strict=True)
         )
         flops = 2 * arguments.batch * height * width * channels * outputs * kernel[0] * kernel[1]
         weight = torch.randn(outputs, channels, *kernel, dtype=torch.float64)

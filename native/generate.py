@@ -49,7 +49,9 @@ POINTS = {
 STRIDED = (2, 3)  # outputs of the transforms of stride 2
 # name, (outputs, taps, stride) down, the same across. The numbers of algorithms are their places here, behind "direct".
 ONE = (1, 1, 1)
-ALGORITHMS = [(f"F({m}x{m},{r}x{r})", (m, r, 1), (m, r, 1)) for m, r in ((2, 3), (4, 3), (6, 3), (2, 5), (4, 5), (4, 4))]
+ALGORITHMS = [
+    (f"F({m}x{m},{r}x{r})", (m, r, 1), (m, r, 1)) for m, r in ((2, 3), (4, 3), (6, 3), (2, 5), (4, 5), (4, 4))
+]
 ALGORITHMS += [(f"F(1x{m},1x{r})", ONE, (m, r, 1)) for m, r in ((2, 3), (4, 3), (4, 7), (6, 7))]
 ALGORITHMS += [(f"F({m}x1,{r}x1)", (m, r, 1), ONE) for m, r in ((2, 3), (4, 3), (4, 7), (6, 7))]
 ALGORITHMS += [(f"F({m}x{m},3x3)/2", (m, 3, 2), (m, 3, 2)) for m in STRIDED]

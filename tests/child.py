@@ -1,5 +1,6 @@
 """What runs in a forked child: the command line, and at an exact moment a signal or an error if a test asks for one."""
 
+import faulthandler
 import multiprocessing
 import os
 import sys
@@ -78,6 +79,7 @@ def run(
         file = os.open(output / name, os.O_WRONLY | os.O_CREAT)
         os.dup2(file, descriptor)
         os.close(file)
+    faulthandler.dump_traceback_later(500)  # to stderr, which `Running.finish` shows of one that hangs
     os.environ.update(environment)
     sys.argv = ["inception", *arguments]
     for moment in moments:

@@ -62,6 +62,12 @@ def test_precision_recall_f1_and_confusion_are_scikit_learns(case: tuple[Tensor,
     assert found.per_class == {name: score.recall for name, score in found.scores.items() if score.pictures}
 
 
+def test_of_equal_logits_the_first_classes_are_taken_in_all_that_is_told() -> None:
+    found = counted(torch.zeros(12, 12), torch.arange(12))
+    assert (found.top1, found.top5) == (1 / 12, 5 / 12)
+    assert {name for named in found.confusion.values() for name in named} == {"class 0"}
+
+
 def test_top_1_top_5_and_the_loss_are_scikit_learns(case: tuple[Tensor, Tensor, Evaluation]) -> None:
     logits, truth, found = case
     labels, probabilities = np.arange(logits.shape[1]), logits.double().softmax(1).numpy()

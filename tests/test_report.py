@@ -88,6 +88,13 @@ def test_it_shows_what_it_was_given(page: Page) -> None:
     assert [tag for tag, _ in page.tags].count("svg") == 5  # three curves, confusion matrix, reliability diagram
 
 
+def test_many_classes_without_a_mistake_still_have_a_matrix(tmp_path: Path) -> None:
+    names = [f"class {number}" for number in range(30)]
+    right = dict(scores=scores(*names), confusion={name: {name: 2} for name in names}, mistakes=())
+    page = write(tmp_path, **right)
+    assert "The 24 classes of 30" in " ".join(page.text.split())
+
+
 def test_what_there_is_not_is_left_out(tmp_path: Path) -> None:
     page = write(tmp_path, replace(REPORT, history=(), networks={}))
     assert [tag for tag, _ in page.tags].count("svg") == 2

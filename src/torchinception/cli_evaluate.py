@@ -111,15 +111,14 @@ def evaluate(
             listener=listener,
             processes=ranks,
         )
-        if ranks.rank:
-            return
-        if folder:
-            write_evaluation(folder, found, models, loaded, scanned)
+    if ranks.rank:
+        return
     if as_json:
         typer.echo(json.dumps(as_plain(found)))
     else:
         _print(found, models, loaded, data)
     if folder:
+        write_evaluation(folder, found, models, loaded, scanned)
         (out if not as_json else err).print(f"\nLook at   {shlex.quote(str(folder))}/report.html")
 
 
@@ -128,7 +127,7 @@ def _print(found: "Evaluation", models: list[str], loaded: "list[Classifier]", d
 
     several = f", {found.crops} crops each" if found.crops > 1 else ""
     title = f"{hide_secrets(data)}, {found.split} pictures: {found.pictures}{several}"
-    ranked = sorted(found.per_class.items(), key=lambda item: item[1])
+    ranked = sorted(found.per_class.items(), key=lambda item: found.scores[item[0]].f1)
     shown = list(found.per_class.items())
     if len(shown) > MOST_ROWS:
         shown = [*ranked[:WORST], *ranked[-BEST:]]

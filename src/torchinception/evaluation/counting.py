@@ -37,11 +37,13 @@ class Tally:
 
     def add(self, logits: Tensor, truth: Tensor, place: Tensor) -> None:
         """Logits (N, classes), and the positions (N,) of the classes and of the pictures."""
-        probabilities, likeliest = logits.softmax(1).topk(min(3, logits.shape[1]))
-        # by hand: torchmetrics' top-k makes N x classes integers
-        among_five = (logits.topk(min(5, logits.shape[1])).indices == truth[:, None]).any(1)
+        # one order for all that is told; of equal logits the first class comes first, as argmax has it
+        best = logits.sort(dim=1, descending=True, stable=True).indices[:, :5]
+        likeliest = best[:, :3].clone()  # which does not keep the rest of the order alive
+        probabilities = logits.softmax(1).gather(1, likeliest)
+        among_five = (best == truth[:, None]).any(1)  # by hand: torchmetrics' top-k makes N x classes integers
         loss = torch.nn.functional.cross_entropy(logits, truth, reduction="none")
-        self.parts.append(Answers(place, truth, logits.argmax(1), likeliest, probabilities, among_five, loss))
+        self.parts.append(Answers(place, truth, best[:, 0].clone(), likeliest, probabilities, among_five, loss))
         self.temperatures.add(logits, truth)
 
     def of_all(self, processes: Processes) -> "Tally":

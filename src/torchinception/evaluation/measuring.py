@@ -103,7 +103,7 @@ def measure(
     """`evaluate` on given samples of a scanned folder.
 
     Several processes each take every n-th picture, and all of them return what is found in all pictures. They agree
-    after every batch, so that one that died is noticed at once.
+    after every batch, so that one that died is noticed, and one that is silent when the time limit ends.
     """
     models, processes, listener = as_models(model), processes or Alone(), listener or Listener()
     known_crops = _check(models, batch, workers, crops)

@@ -16,9 +16,8 @@ from torchinception.prediction.parts import VERSION, State
 
 def remember(path: Path, state: State) -> None:
     """Keep the state of a run whose file is in its place now; without a cache nothing is kept."""
-    content = dict(state=state._asdict(), file=_stamp(path))
-    with contextlib.suppress(SaveError):
-        write_atomically(_place(path), json.dumps(content))
+    with contextlib.suppress(SaveError, OSError):
+        write_atomically(_place(path), json.dumps(dict(state=state._asdict(), file=_stamp(path))))
 
 
 def recall(path: Path) -> State | None:

@@ -35,7 +35,9 @@ def write_report(path: str | Path, report: Report) -> None:
         lstrip_blocks=True,
     )
     results = report.results
-    ranked = sorted(results.scores, key=lambda score: (score.f1, score.name))
+    ranked = sorted((score for score in results.scores if score.pictures), key=lambda score: (score.f1, score.name))
+    if len(results.scores) <= MOST_ROWS:  # of many they would hide the others
+        ranked += [score for score in results.scores if not score.pictures]
     classes = _most_confused([score.name for score in results.scores], results.confusion)
     with mpl.rc_context(STYLE):
         page = environment.get_template("report.html.jinja").render(
@@ -44,12 +46,13 @@ def write_report(path: str | Path, report: Report) -> None:
             curves=curves(report.history),
             results=results,
             scores=_few(ranked),
-            all_scores=results.scores if len(ranked) > MOST_ROWS else (),
+            all_scores=results.scores if len(results.scores) > MOST_ROWS else (),
             classes=classes,
             confusion=confusion(classes, results.confusion),
             pairs=_pairs(results.confusion),
             reliability=reliability(results.calibration.bins),
             mistakes=[_shown(mistake) for mistake in results.mistakes],
+            heats=any(mistake.heat is not None for mistake in results.mistakes),
             networks=report.networks,
         )
     write_atomically(path, page)
@@ -72,14 +75,15 @@ def _pairs(counts: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str, int,
 
 
 def _most_confused(classes: Sequence[str], counts: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """All classes, or of many those with most mistakes, in their order."""
+    """All classes, or of many those with most mistakes, or if there are none most pictures, in their order."""
     if len(classes) <= MOST_CLASSES:
         return list(classes)
     pairs = Counter(
         {(truth, guess): number for truth, named in counts.items() for guess, number in named.items() if truth != guess}
     )
     chosen = dict.fromkeys(name for pair, _ in pairs.most_common() for name in pair)
-    kept = set(list(chosen)[:MOST_CLASSES])
+    frequent = sorted(counts, key=lambda truth: -sum(counts[truth].values()))
+    kept = set(list(chosen or frequent)[:MOST_CLASSES])
     return [name for name in classes if name in kept]
 
 

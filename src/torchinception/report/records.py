@@ -53,13 +53,17 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Results:
-    """What was found in the pictures `split`; `confusion["cat"]["dog"]` counts cats named dog."""
+    """What was found in the pictures `split`; `confusion["cat"]["dog"]` counts cats named dog.
+
+    `looked` is whose heat maps stand beside the mistakes.
+    """
 
     split: str
     scores: Sequence[ClassScore]
     confusion: Mapping[str, Mapping[str, int]]
     calibration: Calibration
     mistakes: Sequence[Mistake] = ()
+    looked: str = "the network"
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from torchinception.errors import UsageError
 from torchinception.evaluation import Evaluation, Mistake
 from torchinception.explaining import heat_maps
 from torchinception.files import write_atomically
-from torchinception.report import Bin, Calibration, ClassScore, Report, Results, Stage, write_report
+from torchinception.report import SIDE_PX, Bin, Calibration, ClassScore, Report, Results, Stage, write_report
 from torchinception.report import Mistake as ShownMistake
 from torchinception.summary import summarize
 from torchinception.training.recipe import flatten
@@ -55,18 +55,23 @@ def results_of(found: Evaluation, model: Classifier) -> Results:
             calibration.temperature,
         ),
         mistakes=_explained(found.mistakes, model),
+        looked=("the first network" if found.members else "the network") + (", in one crop," * (found.crops > 1)),
     )
 
 
 def _explained(mistakes: Sequence[Mistake], model: Classifier) -> list[ShownMistake]:
     """With where the model looked for the first guess."""
-    pictures = [mistake.sample.image() for mistake in mistakes]
-    cuts = [model.preprocess.cut(picture) for picture in pictures]
+    pictures, cuts = [], []
+    for mistake in mistakes:  # full pictures one at a time, which may be large
+        picture = mistake.sample.image()
+        cuts.append(model.preprocess.cut(picture))
+        picture.thumbnail((SIDE_PX, SIDE_PX))
+        pictures.append(np.array(picture))
     called = readable(model.classes, model.names)
     heats = heat_maps(model, stack(cuts), [called.index(m.guesses[0]) for m in mistakes]) if cuts else ()
     return [
         ShownMistake(
-            np.array(picture),
+            picture,
             mistake.truth,
             list(zip(mistake.guesses, mistake.probabilities, strict=True)),
             np.nan_to_num(heat / max(float(heat.max()), LEAST_HEAT)),
@@ -190,11 +195,18 @@ def _table(path: Path, headings: Sequence[str], rows: Iterable[Sequence[object]]
 
 
 def as_plain(found: Evaluation) -> dict[str, Any]:
-    """Everything, a picture by its place; a loss that is not finite is null, since JSON has no such numbers."""
+    """Everything, a picture by its place; what is not finite is null, since JSON has no such numbers."""
     mistakes = [
         dict(picture=m.sample.place, truth=m.truth, guesses=m.guesses, probabilities=m.probabilities)
         for m in found.mistakes
     ]
-    plain = asdict(replace(found, mistakes=(), members=()))
-    loss = found.loss if math.isfinite(found.loss) else None
-    return plain | dict(loss=loss, mistakes=mistakes, members=[as_plain(member) for member in found.members])
+    plain: dict[str, Any] = _finite(asdict(replace(found, mistakes=(), members=())) | dict(mistakes=mistakes))
+    return plain | dict(members=[as_plain(member) for member in found.members])
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
