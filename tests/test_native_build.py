@@ -32,7 +32,11 @@ def test_the_source_holds_all_that_it_is_built_from(tmp_path: Path) -> None:
     with tarfile.open(archive) as file:
         names = {name.partition("/")[2] for name in file.getnames()}
     native = {str(path.relative_to(ROOT)) for path in (ROOT / "native").glob("*/*.[ch]pp")}
-    assert names >= native | {f"src/{name}" for name in PACKAGE} | {"native/CMakeLists.txt", "pyproject.toml", "Makefile"}
+    assert names >= native | {f"src/{name}" for name in PACKAGE} | {
+        "native/CMakeLists.txt",
+        "pyproject.toml",
+        "Makefile",
+    }
     assert names >= {"tests/golden.json", "docs/engines.md", "benchmarks/run.py", "LICENSE", "constraints.txt"}
     assert not {name for name in names if name.startswith(("native/build/", ".venv/", ".git/", "runs/"))}
 
