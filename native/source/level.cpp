@@ -33,7 +33,9 @@ static void measure(int depth, double seconds, double* peak_gflops, double* prod
             repeat<sums>([&](auto s) INLINE_LAMBDA { sum[s] += factor * other; });
             asm volatile("" : "+r"(i));
         }
-        repeat<sums>([&](auto s) INLINE_LAMBDA { asm volatile("" : : "m"(sum[s])); });
+        Vector total{};
+        repeat<sums>([&](auto s) INLINE_LAMBDA { total += sum[s]; });
+        asm volatile("" : : "m"(total));
     });
     constexpr int rows = TILE_ROWS, columns = PANEL_GROUPS * GROUP;
     alignas(64) static float products[rows * columns];
