@@ -261,7 +261,7 @@ def test_what_generate_writes_is_current() -> None:
         (lambda plan, x: plan.pool("max", x, (3, 3), 2, UNPADDED, plan.buffer(6, 6, 3)), "all begin inside"),
         (lambda plan, x: plan.pool("max", x, (3, 3), 2, Sides(3, 0, 0, 0), plan.buffer(4, 4, 3)), "all begin inside"),
         (lambda plan, x: plan.response_norm(x, 5, 1, 1, 1, plan.buffer(9, 9, 3)), "a response norm of 5 of 3"),
-        (lambda plan, x: plan.pictures(x, (8, 9), UNPADDED, 1, ONE, ONE), "are 8 x 9, in blocks of 1 not 9 x 9"),
+        (lambda plan, x: plan.pictures(x, (8, 9), UNPADDED, 1, ONE, ONE), "border are 8 x 9, in blocks of 1 not 9 x 9"),
         (lambda plan, x: plan.finish(View(5, 0, 1)), "no buffer 5"),
         (lambda plan, x: plan.finish(plan.buffer(1, 1, 1)), "nothing writes buffer 1"),
         (lambda plan, x: plan.run(torch.zeros(1, 3, 9, 9)), "not finished"),
