@@ -112,6 +112,11 @@ class NativeEngine:
         """
         return self._compute(pictures.to("cpu", torch.float32), stage, pictures.shape[1:])
 
+    @property
+    def packed_bytes(self) -> int:
+        """Of the packed weights, and of the buffers of all plans."""
+        return sum(owner.bytes for owner in (*self._weights.values(), *self._plans.values()))
+
     def _compute(self, pictures: Tensor, stage: str | None, shape: Sequence[int]) -> Tensor:
         channels, rows, columns = shape
         if channels != self.channels:
