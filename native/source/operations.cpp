@@ -24,10 +24,13 @@ struct Pictures {
 // One row of pictures, `value` of (channel, x), into a row of the buffer that was cleared.
 template <class Value>
 void put_row(const Pictures& pictures, float* row, int apart, int down, const Value& value) {
-    for (int x = 0; x < pictures.width; ++x) {
-        const int at = x + pictures.left, cell = down * pictures.block + at % pictures.block;
-        float* to = row + int64_t(at / pictures.block) * apart + cell * pictures.channels;
-        for (int channel = 0; channel < pictures.channels; ++channel) to[channel] = value(channel, x);
+    const int channels = pictures.channels, block = pictures.block;
+    for (int across = 0; across < block; ++across) {
+        const int first = (across + block - pictures.left % block) % block;  // of the pixels that lie there in a block
+        float* to = row + int64_t((first + pictures.left) / block) * apart + (down * block + across) * channels;
+        for (int x = first; x < pictures.width; x += block, to += apart) {
+            for (int channel = 0; channel < channels; ++channel) to[channel] = value(channel, x);
+        }
     }
 }
 
