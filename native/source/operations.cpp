@@ -28,8 +28,9 @@ void put_row(const Pictures& pictures, float* row, int apart, int down, const Va
     for (int across = 0; across < block; ++across) {
         const int first = (across + block - pictures.left % block) % block;  // of the pixels that lie there in a block
         float* to = row + int64_t((first + pictures.left) / block) * apart + (down * block + across) * channels;
-        for (int x = first; x < pictures.width; x += block, to += apart) {
-            for (int channel = 0; channel < channels; ++channel) to[channel] = value(channel, x);
+        for (int channel = 0; channel < channels; ++channel) {
+            float* cell = to + channel;
+            for (int x = first; x < pictures.width; x += block, cell += apart) *cell = value(channel, x);
         }
     }
 }
