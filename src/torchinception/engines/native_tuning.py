@@ -74,7 +74,7 @@ def _profile(plan: Plan, pictures: Tensor) -> list[int]:
     """Nanoseconds of each operation: the least of some runs."""
     runs = [(c_int64 * plan.operations)() for _ in range(RUNS)]
     for nanoseconds in runs:
-        plan.run(pictures, nanoseconds)
+        plan.run(pictures, nanoseconds=nanoseconds)
     return [min(each) for each in zip(*runs, strict=True)]
 
 
@@ -84,4 +84,5 @@ def _read(path: Path, algorithms: Sequence[str]) -> dict[str, str] | None:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and set(found.values()) <= set(algorithms) else None
+    known = isinstance(found, dict) and all(name in algorithms for name in found.values())
+    return found if known else None
