@@ -42,9 +42,9 @@ docs: .venv/.dev  ## Write the generated pages of docs/ anew.
 	$(BIN)/python tools/make_docs.py
 
 clean:  ## Remove .venv, caches and build products; runs/ stays.
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv build dist native/build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-.venv/.installed: pyproject.toml constraints.txt
+.venv/.installed: pyproject.toml constraints.txt native/CMakeLists.txt $(wildcard native/include/* native/source/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; try make PYTHON=python3.12")'
 	@echo "Installing into .venv (some minutes the first time: PyTorch is large)"
 	$(PYTHON) -m venv .venv

@@ -6,8 +6,9 @@ A filter g of r taps slid over d makes y_i = sum_k g_k d_(i+k), m outputs of N =
 points a_j there are matrices such that `y = A (G g * B d)`, N multiplications where m * r were. Where they come from:
 the transposed map, d from y and g, is the product of two polynomials, of m and r coefficients. A product of degree
 N - 1 is known by its values at N points: evaluate both (Vandermonde rows, 1, a, a², ...), multiply value by value,
-interpolate (Lagrange: the polynomial over all other points, divided by its value at a_j). Transposing back, evaluating
-y becomes A, interpolating becomes B, and Lagrange's divisors go into G, which is applied once, ahead of time, in float64.
+interpolate (Lagrange: the polynomial over all other points, divided by its value at a_j). Transposing back,
+evaluating y becomes A, interpolating becomes B, and Lagrange's divisors go into G, which is applied once, ahead of
+time, in float64.
 One point may be infinity, where the value of a polynomial is its leading coefficient.
 
 Points come in pairs +a and -a. Lagrange's polynomial without the one or the other is (x + a) R(x) or (x - a) R(x), R
@@ -15,8 +16,8 @@ being even or odd: x R and a R have no power in common, so B d at the pair is a 
 A has a^i m_+ + (-a)^i m_-: again a sum (even i) and a difference (odd i). That is half the arithmetic, and less error.
 
 Stride 2 with three taps: y_i = (g_0 d_2i + g_2 d_(2i+2)) + g_1 d_(2i+1). The even inputs are a filter of two taps of
-stride 1, for F(m, 2); each odd input belongs to one output, a multiplication by g_1. In all 2m + 1 for 3m, and the m odd
-ones share one weight (`slots`).
+stride 1, for F(m, 2); each odd input belongs to one output, a multiplication by g_1. In all 2m + 1 for 3m, and the m
+odd ones share one weight (`slots`).
 
 In two dimensions a transform is applied down the columns and then along the rows; points, and weights, are all pairs.
 """
@@ -29,6 +30,7 @@ SOURCE = Path(__file__).parent / "source"
 
 
 def pairs(*positive):
+    """Each with its negative behind it."""
     return [sign * point for point in positive for sign in (1, -1)]
 
 
@@ -156,6 +158,7 @@ def transform(outputs, taps, stride):
 
 
 def numbers(values):
+    """As C++ initialises them, -0 as 0."""
     return "{" + ", ".join(repr(value + 0) for value in values) + "}"
 
 

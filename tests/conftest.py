@@ -28,7 +28,8 @@ atexit.register(shutil.rmtree, os.environ["TORCHINCEPTION_CACHE"], ignore_errors
 for forced in ("FORCE_COLOR", "GITHUB_ACTIONS", "NO_COLOR", "PY_COLORS", "TERMINAL_WIDTH"):
     os.environ.pop(forced, None)
 
-collect_ignore = ["int8_fixtures.py"]  # a plugin of two files; looked through for doctests first it could be none
+# plugins of two files each; looked through for doctests first they could be none
+collect_ignore = ["int8_fixtures.py", "native_fixtures.py"]
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(list(child.PRELOAD))

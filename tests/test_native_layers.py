@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from native_fixtures import Bench, level, library  # noqa: F401
+from native_bench import Bench
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812
 
 from torchinception.engines.native_library import NOTHING, Context, DepthwiseWeights, Library, Segment, Weights
 from torchinception.engines.operations import UNPADDED, Sides
+
+pytest_plugins = ("native_fixtures",)
 
 # Of the scale of the outputs. Direct float32 sums up to 800 products here; of the others' points, those of most outputs
 # reach furthest from 1.
@@ -50,11 +52,7 @@ def padded(x: Tensor, pad: Sides) -> Tensor:
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_every_convolution_is_that_of_float64(
-    library: Library,  # noqa: F811
-    level: str,  # noqa: F811
-    threads: int,
-    full: bool,
-    survived: Callable[[str], None],
+    library: Library, level: str, threads: int, full: bool, survived: Callable[[str], None]
 ) -> None:
     context, worst = Context(library, level, threads), dict.fromkeys(library.algorithms, 0.0)
     count = CASES // 3 // len(library.algorithms)
@@ -88,19 +86,19 @@ def test_every_convolution_is_that_of_float64(
                     bench.plan.buffer(rows, columns, channels),
                     [bench.surrounded((rows, columns), width) for width in segments],
                 )
-                bench.plan.adaptive_pool(bench.first, pooled)
+                bench.plan.add("adaptive_pool", bench.first, pooled)
                 also = Weights(context, "direct", beside, None, segments)
-                bench.plan.convolution(pooled, also, 1, UNPADDED, *map(Segment, terms))
+                bench.plan.add("convolution", pooled, also, 1, UNPADDED, [*map(Segment, terms)])
             parts = [Segment(*part) for part in zip(outputs, terms, relus, strict=True)]
             weights = Weights(context, algorithm, weight, bias, segments)
-            bench.plan.convolution(bench.input, weights, stride, pad, *parts)
+            bench.plan.add("convolution", bench.input, weights, stride, pad, parts)
             error = bench.check(outputs, expected, TOLERANCES.get(algorithm, 2e-5))
             worst[algorithm] = max(worst[algorithm], error)
             survived(f"native convolution, {level}")
     print(level, threads, {name: f"{error:.1e}" for name, error in worst.items()})
 
 
-def test_a_depthwise_convolution_is_that_of_float64(library: Library, level: str, full: bool) -> None:  # noqa: F811
+def test_a_depthwise_convolution_is_that_of_float64(library: Library, level: str, full: bool) -> None:
     for number in range(300 if full else 30):
         dice = random.Random(number)
         torch.manual_seed(number)
@@ -120,12 +118,12 @@ def test_a_depthwise_convolution_is_that_of_float64(library: Library, level: str
         out = expected(bench.pictures[0].double())[0].shape[2:]
         to = bench.surrounded((out[0], out[1]), channels)
         weights = DepthwiseWeights(context, weight, bias)
-        bench.plan.depthwise(bench.input, weights, stride, pad, to, relu_first=relu_first, relu=relu)
+        bench.plan.add("depthwise", bench.input, weights, stride, pad, to, relu_first, relu)
         bench.check([to], expected, 3e-6)
 
 
 @pytest.mark.parametrize("algorithm", ["direct", "F(4x4,3x3)", "F(2x2,3x3)/2"])
-def test_the_bytes_do_not_depend_on_threads_or_batch(library: Library, level: str, algorithm: str) -> None:  # noqa: F811
+def test_the_bytes_do_not_depend_on_threads_or_batch(library: Library, level: str, algorithm: str) -> None:
     torch.manual_seed(0)
     weight, stride = torch.randn(70, 24, 3, 3, dtype=torch.float64), 2 if algorithm.endswith("/2") else 1
     pictures = torch.randn(5, 24, 17, 19)
@@ -136,7 +134,7 @@ def test_the_bytes_do_not_depend_on_threads_or_batch(library: Library, level: st
         for batch in (1, 2, 5):
             bench = Bench(context, batch, (17, 19), 24)
             to = bench.surrounded(((17 - 1) // stride + 1, (19 - 1) // stride + 1), 70)
-            bench.plan.convolution(bench.input, weights, stride, Sides(1, 1, 1, 1), Segment(to))
+            bench.plan.add("convolution", bench.input, weights, stride, Sides(1, 1, 1, 1), [Segment(to)])
             bench.plan.finish(to)
             results = [bench.run(part)[0] for part in pictures.split(batch)]
             found.add(torch.cat(results).contiguous().numpy().tobytes())

@@ -10,18 +10,21 @@ from pathlib import Path
 
 import pytest
 import torch
-from native_fixtures import NATIVE, Bench, level, library  # noqa: F401
+from native_bench import Bench
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812
 
 from torchinception.engines.native_library import Context, DepthwiseWeights, Library, Plan, Segment, View, Weights, load
 from torchinception.engines.operations import UNPADDED, Sides
 from torchinception.errors import UsageError
 
+pytest_plugins = ("native_fixtures",)
+
 ONE = torch.ones(3)
+NATIVE = Path(__file__).parents[1] / "native"
 
 
-def contexts(library: Library, level: str) -> list[Context]:  # noqa: F811
+def contexts(library: Library, level: str) -> list[Context]:
     return [Context(library, level, threads) for threads in (1, 3)]
 
 
@@ -30,7 +33,7 @@ def double(value: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("kind", ["max", "average", "average with padding"])
-def test_a_pool_is_pytorchs_with_either_padding_and_ceil(library: Library, level: str, kind: str) -> None:  # noqa: F811
+def test_a_pool_is_pytorchs_with_either_padding_and_ceil(library: Library, level: str, kind: str) -> None:
     pair = contexts(library, level)
     for number in range(60):
         dice = random.Random(number)
@@ -51,29 +54,29 @@ def test_a_pool_is_pytorchs_with_either_padding_and_ceil(library: Library, level
 
         rows, columns = expected(bench.pictures[0])[0].shape[2:]
         to = bench.surrounded((rows, columns), channels)
-        bench.plan.pool(kind, bench.input, (kernel, kernel), stride, Sides(pad, pad, pad, pad), to, bias, relu)
+        bench.plan.add("pool", kind, bench.input, (kernel, kernel), stride, Sides(pad, pad, pad, pad), to, bias, relu)
         bench.check([to], expected, 1e-6)
 
 
-def test_a_pool_pads_unevenly_as_tensorflow_does(library: Library, level: str) -> None:  # noqa: F811
+def test_a_pool_pads_unevenly_as_tensorflow_does(library: Library, level: str) -> None:
     bench = Bench(Context(library, level), 2, (8, 10), 20)
     to = bench.surrounded((4, 5), 20)
-    bench.plan.pool("max", bench.input, (3, 3), 2, Sides(0, 1, 0, 1), to)
+    bench.plan.add("pool", "max", bench.input, (3, 3), 2, Sides(0, 1, 0, 1), to, None, False)
     bench.check([to], lambda x: [F.max_pool2d(F.pad(x, (0, 1, 0, 1), value=-torch.inf), 3, 2)], 0)
 
 
 @pytest.mark.parametrize("cells", [(1, 1), (2, 3), (7, 7)])
-def test_an_adaptive_pool_is_pytorchs(library: Library, level: str, cells: tuple[int, int]) -> None:  # noqa: F811
+def test_an_adaptive_pool_is_pytorchs(library: Library, level: str, cells: tuple[int, int]) -> None:
     for context in contexts(library, level):
         for size, channels in (((8, 8), 70), ((9, 11), 5), ((7, 7), 256)):
             bench = Bench(context, 2, size, channels)
             to = bench.surrounded(cells, channels)
-            bench.plan.adaptive_pool(bench.input, to)
+            bench.plan.add("adaptive_pool", bench.input, to)
             bench.check([to], lambda x: [F.adaptive_avg_pool2d(x, cells)], 1e-6)
 
 
 @pytest.mark.parametrize("channels", [1, 15, 48, 83])
-def test_pointwise_operations_are_those_of_float64(library: Library, level: str, channels: int) -> None:  # noqa: F811
+def test_pointwise_operations_are_those_of_float64(library: Library, level: str, channels: int) -> None:
     torch.manual_seed(channels)
     scale, shift = torch.randn(channels), torch.randn(channels)
 
@@ -83,11 +86,11 @@ def test_pointwise_operations_are_those_of_float64(library: Library, level: str,
     for context in contexts(library, level):
         bench = Bench(context, 3, (5, 7), channels)
         outputs = [bench.surrounded((5, 7), channels) for _ in range(5)]
-        bench.plan.affine(bench.input, scale, shift, outputs[0], relu=True)
-        bench.plan.affine(bench.input, None, shift, outputs[1], relu=False)
-        bench.plan.affine(bench.input, scale, None, outputs[2], relu=False)
-        bench.plan.add(bench.input, outputs[0], 0.3, outputs[3], relu=False)
-        bench.plan.add(outputs[1], bench.input, 1.0, outputs[4], relu=True)
+        bench.plan.add("affine", bench.input, scale, shift, outputs[0], True)
+        bench.plan.add("affine", bench.input, None, shift, outputs[1], False)
+        bench.plan.add("affine", bench.input, scale, None, outputs[2], False)
+        bench.plan.add("add", bench.input, outputs[0], 0.3, outputs[3], False)
+        bench.plan.add("add", outputs[1], bench.input, 1.0, outputs[4], True)
         three_tenths = float(torch.tensor(0.3))
 
         def expected(x: Tensor, tenths: float = three_tenths) -> list[Tensor]:
@@ -98,25 +101,25 @@ def test_pointwise_operations_are_those_of_float64(library: Library, level: str,
 
 
 @pytest.mark.parametrize(("size", "beta"), [(5, 0.75), (3, 0.5), (4, 0.75), (1, 1.0)])
-def test_response_norm_is_pytorchs(library: Library, level: str, size: int, beta: float) -> None:  # noqa: F811
+def test_response_norm_is_pytorchs(library: Library, level: str, size: int, beta: float) -> None:
     for context in contexts(library, level):
         for channels in (size, 16, 64, 77):
             bench = Bench(context, 2, (6, 5), channels)
             to = bench.surrounded((6, 5), channels)
-            bench.plan.response_norm(bench.input, size, 0.25, beta, 2.0, to)
+            bench.plan.add("response_norm", bench.input, size, 0.25, beta, 2.0, to)
             bench.check([to], lambda x: [F.local_response_norm(x, size, 0.25, beta, 2.0)], 3e-6)
 
 
 @pytest.mark.parametrize("block", [1, 2])
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC", "uint8"])
-def test_pictures_are_read_in_any_layout(library: Library, level: str, block: int, layout: str) -> None:  # noqa: F811
+def test_pictures_are_read_in_any_layout(library: Library, level: str, block: int, layout: str) -> None:
     torch.manual_seed(0)
     scale, shift, border = torch.rand(3), torch.randn(3), Sides(3, 2, 1, 2)
     for context in contexts(library, level):
         rows, columns = 9 + 5, 12 + 3
         plan = Plan(context, 4)
         to = plan.buffer(-(-rows // block), -(-columns // block), 3 * block * block)
-        plan.pictures(to, (9, 12), border, block, scale, shift)
+        plan.add("pictures", to, (9, 12), border, block, scale, shift)
         plan.finish(to)
         for count in (4, 1):
             pictures = torch.randint(0, 256, (count, 3, 9, 12), dtype=torch.uint8)
@@ -145,28 +148,28 @@ def small_network(context: Context, batch: int, classes: int = 10) -> tuple[Plan
 
     plan = Plan(context, batch)
     first = plan.buffer(23, 23, 3)
-    plan.pictures(first, (23, 23), UNPADDED, 1, ONE / 255, ONE * 0)
+    plan.add("pictures", first, (23, 23), UNPADDED, 1, ONE / 255, ONE * 0)
     stem, joined = plan.buffer(11, 11, 20), plan.buffer(11, 11, 45)
-    plan.convolution(first, weights(20, 3, 3), 2, UNPADDED, Segment(stem, relu=True))
+    plan.add("convolution", first, weights(20, 3, 3), 2, UNPADDED, [Segment(stem, relu=True)])
     left, right = View(joined.buffer, 0, 25), View(joined.buffer, 25, 20)
-    plan.convolution(stem, weights(25, 20, 3, "F(4x4,3x3)"), 1, Sides(1, 1, 1, 1), Segment(left, relu=True))
-    plan.pool("max", stem, (3, 3), 1, Sides(1, 1, 1, 1), right)
+    plan.add("convolution", stem, weights(25, 20, 3, "F(4x4,3x3)"), 1, Sides(1, 1, 1, 1), [Segment(left, relu=True)])
+    plan.add("pool", "max", stem, (3, 3), 1, Sides(1, 1, 1, 1), right, None, False)
     total = plan.buffer(11, 11, 20)
-    plan.convolution(joined, weights(20, 45, 1), 1, UNPADDED, Segment(total, stem, relu=True))
+    plan.add("convolution", joined, weights(20, 45, 1), 1, UNPADDED, [Segment(total, stem, relu=True)])
     pooled, logits = plan.buffer(1, 1, 20), plan.buffer(1, 1, classes)
-    plan.adaptive_pool(total, pooled)
-    plan.convolution(pooled, weights(classes, 20, 1), 1, UNPADDED, Segment(logits))
+    plan.add("adaptive_pool", total, pooled)
+    plan.add("convolution", pooled, weights(classes, 20, 1), 1, UNPADDED, [Segment(logits)])
     return plan, [logits, joined]
 
 
-def test_buffers_that_are_not_needed_together_share_memory(library: Library) -> None:  # noqa: F811
+def test_buffers_that_are_not_needed_together_share_memory(library: Library) -> None:
     def bytes_of(steps: int) -> int:
         plan = Plan(Context(library), 1)
         x = plan.buffer(64, 64, 16)
-        plan.pictures(x, (64, 64), UNPADDED, 1, torch.ones(16), torch.zeros(16))
+        plan.add("pictures", x, (64, 64), UNPADDED, 1, torch.ones(16), torch.zeros(16))
         for _ in range(steps):
             x, before = plan.buffer(64, 64, 16), x
-            plan.affine(before, None, None, x, relu=True)
+            plan.add("affine", before, None, None, x, True)
         plan.finish(x)
         return plan.bytes
 
@@ -174,7 +177,7 @@ def test_buffers_that_are_not_needed_together_share_memory(library: Library) -> 
     assert bytes_of(3) - bytes_of(1) == 64 * 64 * 16 * 4  # the output is the caller's: one is needed, then two
 
 
-def test_outputs_in_the_middle_are_kept_while_later_operations_run(library: Library, level: str) -> None:  # noqa: F811
+def test_outputs_in_the_middle_are_kept_while_later_operations_run(library: Library, level: str) -> None:
     context = Context(library, level)
     alone, both = small_network(context, 2), small_network(context, 2)
     alone[0].finish(alone[1][0])
@@ -188,7 +191,7 @@ def test_outputs_in_the_middle_are_kept_while_later_operations_run(library: Libr
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_calls_from_four_threads_give_equal_bytes(library: Library, level: str, threads: int) -> None:  # noqa: F811
+def test_calls_from_four_threads_give_equal_bytes(library: Library, level: str, threads: int) -> None:
     context = Context(library, level, threads)
     plans = []
     for _ in range(2):
@@ -206,7 +209,7 @@ def test_calls_from_four_threads_give_equal_bytes(library: Library, level: str, 
         assert all(pool.map(call, range(200)))
 
 
-def test_a_forked_process_computes_too(library: Library, level: str) -> None:  # noqa: F811
+def test_a_forked_process_computes_too(library: Library, level: str) -> None:
     script = f"""
 import os, sys, torch
 sys.path.insert(0, {str(Path(__file__).parent)!r})
@@ -226,16 +229,16 @@ sys.exit(os.waitpid(child, 0)[1] or not same)
     assert subprocess.run([sys.executable, "-c", script], check=False, timeout=120).returncode == 0
 
 
-def test_what_each_operation_took_is_told(library: Library, level: str) -> None:  # noqa: F811
+def test_what_each_operation_took_is_told(library: Library, level: str) -> None:
     plan, outputs = small_network(Context(library, level), 1)
     plan.finish(*outputs)
     times = (ctypes.c_int64 * plan.operations)()
-    plan.run(torch.randn(1, 3, 23, 23), times)
+    plan.run(torch.randn(1, 3, 23, 23), nanoseconds=times)
     assert plan.operations == 7
     assert all(time > 0 for time in times)
 
 
-def test_the_matrix_product_reaches_four_fifths_of_the_peak(library: Library, level: str) -> None:  # noqa: F811
+def test_the_matrix_product_reaches_four_fifths_of_the_peak(library: Library, level: str) -> None:
     # A compiler that spills its sums reaches a third. What else runs can only slow either down: once is enough.
     rates = (library.measure(level, 192, 0.1) for _ in range(20))
     assert any(product >= 0.8 * peak for peak, product in rates)
@@ -255,28 +258,40 @@ def test_what_generate_writes_is_current() -> None:
     ("mistake", "words"),
     [
         (lambda plan, x: plan.buffer(0, 3, 3), "no buffer can be 2 x 0 x 3 x 3"),
-        (lambda plan, x: plan.adaptive_pool(View(9, 0, 3), x), "no buffer 9, there are 1"),
-        (lambda plan, x: plan.adaptive_pool(View(0, 1, 3), x), "no channels 1 to 4 in buffer 0 of 3"),
-        (lambda plan, x: plan.affine(x, None, None, plan.buffer(8, 9, 3), False), "9 x 9 x 3 cannot become 8 x 9 x 3"),
-        (lambda plan, x: plan.pool("max", x, (3, 3), 2, UNPADDED, plan.buffer(6, 6, 3)), "all begin inside"),
-        (lambda plan, x: plan.pool("max", x, (3, 3), 2, Sides(3, 0, 0, 0), plan.buffer(4, 4, 3)), "all begin inside"),
-        (lambda plan, x: plan.response_norm(x, 5, 1, 1, 1, plan.buffer(9, 9, 3)), "a response norm of 5 of 3"),
-        (lambda plan, x: plan.pictures(x, (8, 9), UNPADDED, 1, ONE, ONE), "are 8 x 9, in blocks of 1 not 9 x 9"),
+        (lambda plan, x: plan.add("adaptive_pool", View(9, 0, 3), x), "no buffer 9, there are 1"),
+        (lambda plan, x: plan.add("adaptive_pool", View(0, 1, 3), x), "no channels 1 to 4 in buffer 0 of 3"),
+        (
+            lambda plan, x: plan.add("affine", x, None, None, plan.buffer(8, 9, 3), False),
+            "9 x 9 x 3 cannot become 8 x 9 x 3",
+        ),
+        (
+            lambda plan, x: plan.add("pool", "max", x, (3, 3), 2, UNPADDED, plan.buffer(6, 6, 3), None, False),
+            "all begin inside",
+        ),
+        (
+            lambda plan, x: plan.add("pool", "max", x, (3, 3), 2, Sides(3, 0, 0, 0), plan.buffer(4, 4, 3), None, False),
+            "all begin inside",
+        ),
+        (lambda plan, x: plan.add("response_norm", x, 5, 1, 1, 1, plan.buffer(9, 9, 3)), "a response norm of 5 of 3"),
+        (
+            lambda plan, x: plan.add("pictures", x, (8, 9), UNPADDED, 1, ONE, ONE),
+            "border are 8 x 9, in blocks of 1 not 9 x 9",
+        ),
         (lambda plan, x: plan.finish(View(5, 0, 1)), "no buffer 5"),
         (lambda plan, x: plan.finish(plan.buffer(1, 1, 1)), "nothing writes buffer 1"),
         (lambda plan, x: plan.run(torch.zeros(1, 3, 9, 9)), "not finished"),
         (lambda plan, x: (plan.finish(x), plan.run(torch.zeros(3, 3, 9, 9))), "3 images in a plan for 1 to 2"),
     ],
 )
-def test_a_plan_that_cannot_be_is_refused(library: Library, mistake, words: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001, F811
+def test_a_plan_that_cannot_be_is_refused(library: Library, mistake, words: str) -> None:  # type: ignore[no-untyped-def]
     plan = Plan(Context(library), 2)
     x = plan.buffer(9, 9, 3)
-    plan.pictures(x, (9, 9), UNPADDED, 1, ONE, ONE)
+    plan.add("pictures", x, (9, 9), UNPADDED, 1, ONE, ONE)
     with pytest.raises(UsageError, match=words):
         mistake(plan, x)
 
 
-def test_weights_and_convolutions_that_do_not_fit_are_refused(library: Library) -> None:  # noqa: F811
+def test_weights_and_convolutions_that_do_not_fit_are_refused(library: Library) -> None:
     context = Context(library)
     kernel = torch.zeros(4, 3, 3, 3)
     with pytest.raises(UsageError, match=r"F\(4x4,5x5\) does not do a kernel of 3 x 3"):
@@ -295,10 +310,10 @@ def test_weights_and_convolutions_that_do_not_fit_are_refused(library: Library) 
         (DepthwiseWeights(context, torch.zeros(3, 1, 3, 3), None), 1, UNPADDED, y, "of a depthwise convolution"),
     ]:
         with pytest.raises(UsageError, match=words):
-            plan.convolution(x, weights, stride, padding, Segment(to))
+            plan.add("convolution", x, weights, stride, padding, [Segment(to)])
 
 
-def test_an_instruction_set_that_is_not_there_is_refused(library: Library) -> None:  # noqa: F811
+def test_an_instruction_set_that_is_not_there_is_refused(library: Library) -> None:
     assert library.call("has_level", 0) == 0
     with pytest.raises(UsageError, match="instruction set 0 is not compiled in"):
         library.create("context_create", 0, 1)

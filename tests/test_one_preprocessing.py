@@ -20,6 +20,7 @@ from torchinception.data.augment import Augment
 from torchinception.data.folder import Sample, scan
 from torchinception.data.images import load_image
 from torchinception.data.transforms import Preprocess
+from torchinception.engines.native_engine import NativeEngine, native_problem
 from torchinception.engines.torch_engine import TorchEngine
 from torchinception.models import Inception
 from torchinception.prediction import predict_files
@@ -61,6 +62,9 @@ def odd_files() -> dict[str, bytes]:
     }
 
 
+AT_ONCE = TorchEngine if native_problem() else NativeEngine  # the engine that a classifier takes
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four usual pictures to train on, the odd ones to validate on."""
@@ -85,15 +89,15 @@ def seen(inputs: list[Tensor], trunk: nn.Module | None = None) -> Iterator[None]
         if module is trunk or (isinstance(module, Inception) and not module.training):
             inputs.append(given[0].detach().clone())
 
-    def run_uint8(engine: TorchEngine, pictures: Tensor) -> Tensor:
+    def run_uint8(engine: Any, pictures: Tensor) -> Tensor:
         look = Preprocess(size=SIZE, mean=engine._mean, std=engine._std)
         inputs.append(look.normalize(pictures.permute(0, 3, 1, 2)))
         return compute_uint8(engine, pictures)
 
-    compute_uint8 = TorchEngine.run_uint8
+    compute_uint8: Any = AT_ONCE.run_uint8
     hook = register_module_forward_pre_hook(keep)
     try:
-        with mock.patch.object(TorchEngine, "run_uint8", run_uint8):
+        with mock.patch.object(AT_ONCE, "run_uint8", run_uint8):
             yield
     finally:
         hook.remove()

@@ -14,7 +14,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from torchinception.data.real_pictures import real_pictures
 from torchinception.data.transforms import Preprocess
-from torchinception.engines.engine import build
+from torchinception.engines.engine import build, installed
 from torchinception.engines.graph import Graph, Node
 from torchinception.engines.onnx_engine import OnnxEngine
 from torchinception.engines.openvino_engine import OpenVinoEngine
@@ -60,7 +60,7 @@ def test_a_network_at_its_own_size_answers_as_in_float64_on_32_pictures(own_size
     net = settled(name, x[:8])
     batches = x.split([1, 3, *[4] * 7])
     right = torch.cat([answers(net, batch) for batch in batches])
-    for engine in ("torch", *ENGINES):
+    for engine in ("torch", *ENGINES, *(["native"] if "native" in installed() else [])):
         running = build(engine, net, PREPROCESS, batch=4, threads=1)
         answer = torch.cat([running.run(batch) for batch in batches])
         assert error(answer, right) <= TOLERANCE, engine

@@ -31,7 +31,7 @@ extern "C" {
 
 typedef enum inception_status {
     INCEPTION_INVALID = -1,     /* arguments that cannot be: shapes that do not fit, an unknown number */
-    INCEPTION_UNSUPPORTED = -2, /* nothing wrong, but not here: an instruction set, an algorithm for that kernel */
+    INCEPTION_UNSUPPORTED = -2, /* an instruction set that is not there */
     INCEPTION_MEMORY = -3,
     INCEPTION_INTERNAL = -4
 } inception_status;

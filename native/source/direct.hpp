@@ -47,15 +47,21 @@ static void direct(const Convolution& task, Range rows, Range panels, float* scr
     for (int number = 0; number < blocks; ++number) {
         Range part = part_of(rows.last - rows.first, number, blocks, TILE_ROWS);
         const int first = rows.first + part.first, count = part.last - part.first;
+        int x = first % task.to_width, y = first / task.to_width % task.to_height;
+        int image = first / task.to_width / task.to_height;
         for (int row = 0; row < count; ++row) {
-            const int x = (first + row) % task.to_width * window.stride - window.left;
-            const int above = (first + row) / task.to_width;
-            const int y = above % task.to_height * window.stride - window.top, image = above / task.to_height;
-            for (int tap = 0; tap < taps; ++tap) {
-                const int down = y + tap / across, right = x + tap % across;
-                const bool inside = down >= 0 && down < from.height && right >= 0 && right < from.width;
-                table[tap * count + row] = inside ? from.at(image, down, right) : task.zeros;
+            const float** tap = table + row;
+            for (int down = y * window.stride - window.top, i = 0; i < window.kernel_height; ++i, ++down) {
+                for (int right = x * window.stride - window.left, k = 0; k < across; ++k, ++right, tap += count) {
+                    const bool inside = down >= 0 && down < from.height && right >= 0 && right < from.width;
+                    *tap = inside ? from.at(image, down, right) : task.zeros;
+                }
             }
+            if (++x < task.to_width) continue;
+            x = 0;
+            if (++y < task.to_height) continue;
+            y = 0;
+            ++image;
         }
         const int tiles = (count + TILE_ROWS - 1) / TILE_ROWS;
         for (int panel = panels.first; panel < panels.last; ++panel) {

@@ -1,36 +1,12 @@
-// The C interface: arguments are checked here or in what is called; no exception leaves.
-#include <memory>
+// The C interface but for a plan's operations, which define theirs: no exception leaves.
 #include <new>
 
 #include "choice.hpp"
-#include "failure.hpp"
 #include "plan.hpp"
-#include "torchinception.h"
 
 namespace {
 
 thread_local std::string last_error;
-
-template <class Work>
-int guarded(const Work& work) noexcept {
-    try {
-        return work();
-    } catch (const Failure& failure) {
-        last_error = failure.text;
-        return failure.status;
-    } catch (const std::bad_alloc&) {
-        last_error = "not enough memory";
-        return INCEPTION_MEMORY;
-    } catch (const std::exception& error) {
-        last_error = error.what();
-        return INCEPTION_INTERNAL;
-    }
-}
-
-template <class... Pointers>
-void need(const Pointers*... pointers) {
-    if (!(... && pointers)) fail(INCEPTION_INVALID, "a null pointer");
-}
 
 // The kernels of a level, or null if it was not compiled or this processor lacks it.
 const Kernels* kernels_of(int level) {
@@ -51,17 +27,35 @@ const Kernels* kernels_of(int level) {
 
 const Kernels& existing_kernels(int level) {
     const Kernels* kernels = kernels_of(level);
-    if (!kernels) fail(INCEPTION_UNSUPPORTED, "instruction set ", level, " is not compiled in, or not this processor's");
+    if (!kernels) {
+        const std::string number = std::to_string(level);
+        throw Failure{INCEPTION_UNSUPPORTED, "instruction set " + number + " is not compiled in, or not this processor's"};
+    }
     return *kernels;
 }
 
 void check_kernel(int outputs, int inputs, int kernel_height, int kernel_width) {
     if (outputs < 1 || inputs < 1 || kernel_height < 1 || kernel_width < 1 || kernel_height > 16 || kernel_width > 16) {
-        fail(INCEPTION_INVALID, "no kernel can be ", outputs, " x ", inputs, " x ", kernel_height, " x ", kernel_width);
+        refuse("no kernel can be ", outputs, " x ", inputs, " x ", kernel_height, " x ", kernel_width);
     }
 }
 
 }  // namespace
+
+int status_of_exception() noexcept {
+    try {
+        throw;
+    } catch (const Failure& failure) {
+        last_error = failure.text;
+        return failure.status;
+    } catch (const std::bad_alloc&) {
+        last_error = "not enough memory";
+        return INCEPTION_MEMORY;
+    } catch (const std::exception& error) {
+        last_error = error.what();
+        return INCEPTION_INTERNAL;
+    }
+}
 
 const char* inception_last_error(void) { return last_error.c_str(); }
 
@@ -79,7 +73,7 @@ int inception_best_level(void) {
 int inception_measure(int level, int depth, double seconds, double* peak_gflops, double* product_gflops) {
     return guarded([&] {
         need(peak_gflops, product_gflops);
-        if (depth < 1 || depth > 65536) fail(INCEPTION_INVALID, "no depth of ", depth);
+        if (depth < 1 || depth > 65536) refuse("no depth of ", depth);
         existing_kernels(level).measure(depth, seconds, peak_gflops, product_gflops);
         return 0;
     });
@@ -88,7 +82,7 @@ int inception_measure(int level, int depth, double seconds, double* peak_gflops,
 int inception_context_create(int level, int threads, inception_context** context) {
     return guarded([&] {
         need(context);
-        if (threads < 1 || threads > 1024) fail(INCEPTION_INVALID, threads, " threads; expected 1 to 1024");
+        if (threads < 1 || threads > 1024) refuse(threads, " threads; expected 1 to 1024");
         *context = new inception_context{&existing_kernels(level), level, Threads(threads)};
         return 0;
     });
@@ -111,7 +105,7 @@ int inception_choose(const inception_context* context, int tier, int inputs, int
                      int kernel_width, int stride, int images, int height, int width) {
     return guarded([&] {
         need(context);
-        if (tier < INCEPTION_TIER_DIRECT || tier > INCEPTION_TIER_FAST) fail(INCEPTION_INVALID, "no tier ", tier);
+        if (tier < INCEPTION_TIER_DIRECT || tier > INCEPTION_TIER_FAST) refuse("no tier ", tier);
         return choose(*context, tier, {inputs, outputs, kernel_height, kernel_width, stride, images, height, width});
     });
 }
@@ -123,12 +117,12 @@ int inception_weights_create(const inception_context* context, int algorithm, co
         need(context, kernel, segments, weights);
         check_kernel(outputs, inputs, kernel_height, kernel_width);
         const Algorithm* found = algorithm_of(algorithm);
-        if (!found) fail(INCEPTION_INVALID, "no algorithm ", algorithm);
+        if (!found) refuse("no algorithm ", algorithm);
         if (!fits(algorithm, kernel_height, kernel_width, found->stride)) {
-            fail(INCEPTION_UNSUPPORTED, found->name, " does not do a kernel of ", kernel_height, " x ", kernel_width);
+            refuse(found->name, " does not do a kernel of ", kernel_height, " x ", kernel_width);
         }
         for (int i = 0; i < segment_count; ++i) {
-            if (segments[i] < 1) fail(INCEPTION_INVALID, "a segment of ", segments[i], " outputs");
+            if (segments[i] < 1) refuse("a segment of ", segments[i], " outputs");
         }
         *weights = pack(*context, algorithm, kernel, bias, outputs, inputs, kernel_height, kernel_width,
                         std::vector<int>(segments, segments + segment_count));
@@ -155,7 +149,7 @@ void inception_weights_destroy(inception_weights* weights) { delete weights; }
 int inception_plan_create(inception_context* context, int batch, inception_plan** plan) {
     return guarded([&] {
         need(context, plan);
-        if (batch < 1 || batch > 65536) fail(INCEPTION_INVALID, "a batch of ", batch, "; expected 1 to 65536");
+        if (batch < 1 || batch > 65536) refuse("a batch of ", batch, "; expected 1 to 65536");
         *plan = new inception_plan(*context, batch);
         return 0;
     });
@@ -167,71 +161,6 @@ int inception_plan_buffer(inception_plan* plan, int height, int width, int chann
     return guarded([&] {
         need(plan);
         return plan->add_buffer(height, width, channels);
-    });
-}
-
-int inception_plan_pictures(inception_plan* plan, inception_view to, int height, int width, inception_padding border,
-                            int block, const float* scale, const float* shift) {
-    return guarded([&] {
-        need(plan, scale, shift);
-        return add_pictures(*plan, to, height, width, border, block, scale, shift);
-    });
-}
-
-int inception_plan_convolution(inception_plan* plan, inception_view from, const inception_weights* weights, int stride,
-                               inception_padding padding, const inception_segment* segments, int segment_count) {
-    return guarded([&] {
-        need(plan, weights, segments);
-        return add_convolution(*plan, from, *weights, stride, padding, segments, segment_count);
-    });
-}
-
-int inception_plan_depthwise(inception_plan* plan, inception_view from, const inception_weights* weights, int stride,
-                             inception_padding padding, inception_view to, int relu_first, int relu) {
-    return guarded([&] {
-        need(plan, weights);
-        return add_depthwise(*plan, from, *weights, stride, padding, to, relu_first, relu);
-    });
-}
-
-int inception_plan_pool(inception_plan* plan, int kind, inception_view from, int kernel_height, int kernel_width,
-                        int stride, inception_padding padding, inception_view to, const float* bias, int relu) {
-    return guarded([&] {
-        need(plan);
-        const Window window = {kernel_height, kernel_width, stride,
-                               padding.top, padding.left, padding.bottom, padding.right};
-        return add_pool(*plan, kind, from, window, to, bias, relu);
-    });
-}
-
-int inception_plan_adaptive_pool(inception_plan* plan, inception_view from, inception_view to) {
-    return guarded([&] {
-        need(plan);
-        return add_adaptive_pool(*plan, from, to);
-    });
-}
-
-int inception_plan_affine(inception_plan* plan, inception_view from, const float* scale, const float* shift,
-                          inception_view to, int relu) {
-    return guarded([&] {
-        need(plan);
-        return add_affine(*plan, from, scale, shift, to, relu);
-    });
-}
-
-int inception_plan_add(inception_plan* plan, inception_view shortcut, inception_view branch, float scale,
-                       inception_view to, int relu) {
-    return guarded([&] {
-        need(plan);
-        return add_sum(*plan, shortcut, branch, scale, to, relu);
-    });
-}
-
-int inception_plan_response_norm(inception_plan* plan, inception_view from, int size, float alpha, float beta, float k,
-                                 inception_view to) {
-    return guarded([&] {
-        need(plan);
-        return add_response_norm(*plan, from, size, alpha, beta, k, to);
     });
 }
 

@@ -27,13 +27,16 @@ static double best_gflops(double seconds, double flops, const Work& work) {
 
 static void measure(int depth, double seconds, double* peak_gflops, double* product_gflops) {
     constexpr int sums = 10, times = 20000;  // two units and four cycles want eight sums
-    Vector sum[sums] = {}, factor = all(0.5f), other = all(0.25f);
+    Vector sum[sums], factor = all(0.5f), other = all(0.25f);
+    repeat<sums>([&](auto s) INLINE_LAMBDA { sum[s] = all(float(s)); });  // no two the same, or one would do for all
     *peak_gflops = best_gflops(seconds / 2, 2.0 * sums * times * LANES, [&] {
         for (int i = 0; i < times; ++i) {
-            repeat<sums>([&](auto s) INLINE_LAMBDA { sum[s] += factor * other; });
+            repeat<sums>([&](auto s) INLINE_LAMBDA { sum[s] = sum[s] * factor + other; });
             asm volatile("" : "+r"(i));
         }
-        repeat<sums>([&](auto s) INLINE_LAMBDA { asm volatile("" : : "m"(sum[s])); });
+        Vector total{};
+        repeat<sums>([&](auto s) INLINE_LAMBDA { total += sum[s]; });
+        asm volatile("" : : "m"(total));
     });
     constexpr int rows = TILE_ROWS, columns = PANEL_GROUPS * GROUP;
     alignas(64) static float products[rows * columns];

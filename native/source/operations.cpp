@@ -1,13 +1,7 @@
-// All other operations of a plan.
-#include <algorithm>
-#include <cmath>
-
-#include "failure.hpp"
+// All operations of a plan but convolutions.
 #include "plan.hpp"
 
 namespace {
-
-float least_of(bool relu) { return relu ? 0.0f : -INFINITY; }
 
 std::vector<float> copy(const float* values, int count) {
     return values ? std::vector<float>(values, values + count) : std::vector<float>();
@@ -15,182 +9,171 @@ std::vector<float> copy(const float* values, int count) {
 
 const float* data_or_null(const std::vector<float>& values) { return values.empty() ? nullptr : values.data(); }
 
-void check_same(const Pixels& from, const Pixels& to) {
-    if (from.height != to.height || from.width != to.width || from.channels != to.channels) {
-        fail(INCEPTION_INVALID, from.height, " x ", from.width, " x ", from.channels, " cannot become ", to.height,
-             " x ", to.width, " x ", to.channels);
+void check_same(const View& from, const View& to) {
+    if (!from.same_size(to)) {
+        refuse(from.height, " x ", from.width, " x ", from.channels, " cannot become ", to.height, " x ", to.width,
+               " x ", to.channels);
     }
 }
 
-// work(part, rows) on the rows of all images of `to`.
-template <class Work>
-void share_rows(const Running& running, int height, const Work& work) {
-    running.threads.run([&](int part, int parts) { work(part, part_of(running.images * height, part, parts)); });
-}
-
-struct PicturesTask {
-    Pixels to;
-    int height, width, channels;  // of the pictures
-    int top, left, block;
+struct Pictures {
+    int height, width, channels, top, left, block;
     std::vector<float> scale, shift;
 };
 
-// Rows of the output, which were cleared: `value` reads (channel, x) of one row of the pictures.
+// One row of pictures, `value` of (channel, x), into a row of the buffer that was cleared.
 template <class Value>
-void put_row(const PicturesTask& task, float* row, int down, const Value& value) {
-    const int step = task.channels;
-    for (int x = 0; x < task.width; ++x) {
-        const int at = x + task.left;
-        float* to = row + int64_t(at / task.block) * task.to.apart + (down * task.block + at % task.block) * step;
-        for (int channel = 0; channel < step; ++channel) to[channel] = value(channel, x);
+void put_row(const Pictures& pictures, float* row, int apart, int down, const Value& value) {
+    const int channels = pictures.channels, block = pictures.block;
+    for (int across = 0; across < block; ++across) {
+        const int first = (across + block - pictures.left % block) % block;  // of the pixels that lie there in a block
+        float* to = row + int64_t((first + pictures.left) / block) * apart + (down * block + across) * channels;
+        for (int channel = 0; channel < channels; ++channel) {
+            float* cell = to + channel;
+            for (int x = first; x < pictures.width; x += block, cell += apart) *cell = value(channel, x);
+        }
     }
 }
 
-void put_pictures(const PicturesTask& task, const Running& running, Range rows) {
-    const int64_t plane = int64_t(task.height) * task.width;
+void put_pictures(const Pictures& pictures, const Running& running, const Pixels& pixels, Range rows) {
+    const int channels = pictures.channels;
+    const int64_t plane = int64_t(pictures.height) * pictures.width;
     for (int row = rows.first; row < rows.last; ++row) {
-        const int image = row / task.to.height, y = row % task.to.height;
-        float* to = task.to.at(image, y, 0);
-        for (int x = 0; x < task.to.width; ++x) std::fill_n(to + int64_t(x) * task.to.apart, task.to.channels, 0.0f);
-        for (int down = 0; down < task.block; ++down) {
-            const int from = y * task.block + down - task.top;
-            if (from < 0 || from >= task.height) continue;
-            const int64_t first = (image * plane + int64_t(from) * task.width) * task.channels;
-            const int64_t first_of_plane = image * plane * task.channels + int64_t(from) * task.width;
-            const float* floats = static_cast<const float*>(running.pictures);
-            const uint8_t* bytes = static_cast<const uint8_t*>(running.pictures) + first;
+        const int image = row / pixels.height, y = row % pixels.height;
+        float* to = pixels.at(image, y, 0);
+        for (int x = 0; x < pixels.width; ++x) std::fill_n(to + int64_t(x) * pixels.apart, pixels.channels, 0.0f);
+        for (int down = 0; down < pictures.block; ++down) {
+            const int from = y * pictures.block + down - pictures.top;
+            if (from < 0 || from >= pictures.height) continue;
+            const int64_t before = image * plane * channels, first = int64_t(from) * pictures.width;
+            const auto put = [&](const auto& value) { put_row(pictures, to, pixels.apart, down, value); };
+            const float* floats = static_cast<const float*>(running.pictures) + before;
+            const uint8_t* bytes = static_cast<const uint8_t*>(running.pictures) + before;
             if (running.format == INCEPTION_FLOAT_NCHW) {
-                put_row(task, to, down, [&](int channel, int x) { return floats[first_of_plane + channel * plane + x]; });
+                put([&](int channel, int x) { return floats[channel * plane + first + x]; });
             } else if (running.format == INCEPTION_FLOAT_NHWC) {
-                put_row(task, to, down, [&](int channel, int x) { return floats[first + x * task.channels + channel]; });
+                put([&](int channel, int x) { return floats[(first + x) * channels + channel]; });
             } else {
-                put_row(task, to, down, [&](int channel, int x) {
-                    return float(bytes[x * task.channels + channel]) * task.scale[channel] + task.shift[channel];
+                put([&](int channel, int x) {
+                    const float level = bytes[(first + x) * channels + channel];
+                    return level * pictures.scale[channel] + pictures.shift[channel];
                 });
             }
         }
     }
 }
 
+// Whether all windows begin inside the input or ahead of it.
+bool windows_fit(int size, int kernel, int before, int after, int stride, int count) {
+    return stride > 0 && before >= 0 && after >= 0 && before < kernel && after < kernel &&
+           int64_t(count - 1) * stride - before < size;
+}
+
 }  // namespace
 
-int add_pictures(inception_plan& plan, const inception_view& to, int height, int width,
-                 const inception_padding& border, int block, const float* scale, const float* shift) {
-    PicturesTask task = {};
-    task.to = plan.writes(to);
-    const int cells = block * block;
-    const bool sides = border.top >= 0 && border.left >= 0 && border.bottom >= 0 && border.right >= 0;
-    if (block < 1 || block > 2 || height < 1 || width < 1 || !sides || to.channels % cells) {
-        fail(INCEPTION_INVALID, "pictures of ", height, " x ", width, " in blocks of ", block, " for ", to.channels,
-             " channels");
-    }
-    const int64_t rows = int64_t(border.top) + height + border.bottom, across = int64_t(border.left) + width + border.right;
-    if ((rows + block - 1) / block != task.to.height || (across + block - 1) / block != task.to.width) {
-        fail(INCEPTION_INVALID, "pictures of ", height, " x ", width, " with a border are ", rows, " x ", across,
-             ", in blocks of ", block, " not ", task.to.height, " x ", task.to.width);
-    }
-    task.height = height;
-    task.width = width;
-    task.channels = to.channels / cells;
-    task.top = border.top;
-    task.left = border.left;
-    task.block = block;
-    task.scale = copy(scale, task.channels);
-    task.shift = copy(shift, task.channels);
-    Operation operation;
-    operation.run = [task, to](const Running& running) {
-        PicturesTask here = task;
-        here.to = now(task.to, to, running);
-        share_rows(running, here.to.height, [&](int, Range rows) { put_pictures(here, running, rows); });
-    };
-    return plan.add_operation(std::move(operation));
-}
-
-int add_pool(inception_plan& plan, int kind, const inception_view& from, const Window& window,
-             const inception_view& to, const float* bias, bool relu) {
-    PoolTask task = {};
-    task.from = plan.reads(from);
-    task.to = plan.writes(to);
-    task.window = window;
-    task.kind = kind;
-    task.least = least_of(relu);
-    if (kind < INCEPTION_MAX || kind > INCEPTION_AVERAGE_PADDING) fail(INCEPTION_INVALID, "no pool ", kind);
-    if (kind == INCEPTION_MAX && (bias || relu)) fail(INCEPTION_UNSUPPORTED, "a maximum with a bias or ReLU behind it");
-    if (from.channels != to.channels) fail(INCEPTION_INVALID, "a pool keeps its channels");
-    const auto bears = [](int size, int kernel, int before, int after, int stride, int count) {
-        return stride > 0 && before >= 0 && after >= 0 && before < kernel && after < kernel &&
-               int64_t(count - 1) * stride - before < size;
-    };
-    if (!bears(task.from.height, window.kernel_height, window.top, window.bottom, window.stride, task.to.height) ||
-        !bears(task.from.width, window.kernel_width, window.left, window.right, window.stride, task.to.width)) {
-        fail(INCEPTION_INVALID, "a pool whose windows do not all begin inside the input or ahead of it");
-    }
-    Operation operation;
-    operation.run = [kernels = plan.context.kernels, task, from, to, bias = copy(bias, to.channels)](
-                        const Running& running) {
-        PoolTask here = task;
-        here.from = now(task.from, from, running);
-        here.to = now(task.to, to, running);
-        here.bias = data_or_null(bias);
-        share_rows(running, here.to.height, [&](int, Range rows) { kernels->pool(here, rows); });
-    };
-    return plan.add_operation(std::move(operation));
-}
-
-int add_adaptive_pool(inception_plan& plan, const inception_view& from, const inception_view& to) {
-    const Pixels in = plan.reads(from), out = plan.writes(to);
-    if (from.channels != to.channels) fail(INCEPTION_INVALID, "a pool keeps its channels");
-    Operation operation;
-    operation.run = [kernels = plan.context.kernels, in, out, from, to](const Running& running) {
-        const Pixels here = now(in, from, running), there = now(out, to, running);
-        share_rows(running, there.height, [&](int, Range rows) { kernels->adaptive_pool(here, there, rows); });
-    };
-    return plan.add_operation(std::move(operation));
-}
-
-int add_affine(inception_plan& plan, const inception_view& from, const float* scale, const float* shift,
-               const inception_view& to, bool relu) {
-    const Pixels in = plan.reads(from), out = plan.writes(to);
-    check_same(in, out);
-    Operation operation;
-    operation.run = [kernels = plan.context.kernels, in, out, from, to, scale = copy(scale, to.channels),
-                     shift = copy(shift, to.channels), least = least_of(relu)](const Running& running) {
-        const Pixels here = now(in, from, running), there = now(out, to, running);
-        share_rows(running, there.height, [&](int, Range rows) {
-            kernels->affine(here, there, data_or_null(scale), data_or_null(shift), least, rows);
+int inception_plan_pictures(inception_plan* plan, inception_view target, int height, int width,
+                            inception_padding border, int block, const float* scale, const float* shift) {
+    return guarded([&] {
+        need(plan, scale, shift);
+        const View to = plan->view(target);
+        const bool sides = border.top >= 0 && border.left >= 0 && border.bottom >= 0 && border.right >= 0;
+        if (block < 1 || block > 2 || height < 1 || width < 1 || !sides || to.channels % (block * block)) {
+            refuse("pictures of ", height, " x ", width, " in blocks of ", block, " for ", to.channels, " channels");
+        }
+        const int64_t rows = int64_t(border.top) + height + border.bottom;
+        const int64_t columns = int64_t(border.left) + width + border.right;
+        if ((rows + block - 1) / block != to.height || (columns + block - 1) / block != to.width) {
+            refuse("pictures and border are ", rows, " x ", columns, ", in blocks of ", block, " not ", to.height, " x ",
+                   to.width);
+        }
+        const int channels = to.channels / (block * block);
+        const Pictures pictures = {height, width, channels, border.top, border.left, block,
+                                   copy(scale, channels), copy(shift, channels)};
+        return plan->add([=](const Running& running) {
+            const Pixels pixels = running.pixels(to);
+            running.share_rows(to, [&](Range some, int) { put_pictures(pictures, running, pixels, some); });
         });
-    };
-    return plan.add_operation(std::move(operation));
+    });
 }
 
-int add_sum(inception_plan& plan, const inception_view& shortcut, const inception_view& branch, float scale,
-            const inception_view& to, bool relu) {
-    const Pixels first = plan.reads(shortcut), second = plan.reads(branch), out = plan.writes(to);
-    check_same(first, out);
-    check_same(second, out);
-    Operation operation;
-    operation.run = [kernels = plan.context.kernels, first, second, out, shortcut, branch, to, scale,
-                     least = least_of(relu)](const Running& running) {
-        const Pixels a = now(first, shortcut, running), b = now(second, branch, running);
-        const Pixels there = now(out, to, running);
-        share_rows(running, there.height, [&](int, Range rows) { kernels->add(a, b, scale, there, least, rows); });
-    };
-    return plan.add_operation(std::move(operation));
-}
-
-int add_response_norm(inception_plan& plan, const inception_view& from, int size, float alpha, float beta, float k,
-                      const inception_view& to) {
-    const Pixels in = plan.reads(from), out = plan.writes(to);
-    check_same(in, out);
-    if (size < 1 || size > from.channels || from.channels > SCRATCH_FLOATS / 3) {
-        fail(INCEPTION_INVALID, "a response norm of ", size, " of ", from.channels, " channels");
-    }
-    Operation operation;
-    operation.run = [kernels = plan.context.kernels, in, out, from, to, size, alpha, beta, k](const Running& running) {
-        const Pixels here = now(in, from, running), there = now(out, to, running);
-        share_rows(running, there.height, [&](int part, Range rows) {
-            kernels->response_norm(here, size, alpha, beta, k, there, rows, running.own_of(part));
+int inception_plan_pool(inception_plan* plan, int kind, inception_view source, int kernel_height, int kernel_width,
+                        int stride, inception_padding padding, inception_view target, const float* bias, int relu) {
+    return guarded([&] {
+        need(plan);
+        const View from = plan->view(source), to = plan->view(target);
+        if (kind < INCEPTION_MAX || kind > INCEPTION_AVERAGE_PADDING) refuse("no pool ", kind);
+        if (kind == INCEPTION_MAX && (bias || relu)) refuse("a maximum with a bias or ReLU behind it");
+        if (from.channels != to.channels) refuse("a pool keeps its channels");
+        if (!windows_fit(from.height, kernel_height, padding.top, padding.bottom, stride, to.height) ||
+            !windows_fit(from.width, kernel_width, padding.left, padding.right, stride, to.width)) {
+            refuse("a pool whose windows do not all begin inside the input or ahead of it");
+        }
+        const Window window = {kernel_height, kernel_width, stride,
+                               padding.top, padding.left, padding.bottom, padding.right};
+        return plan->add([=, kernels = plan->context.kernels, biases = copy(bias, to.channels)](const Running& running) {
+            const PoolTask task = {running.pixels(from), running.pixels(to), window, kind, data_or_null(biases),
+                                   least_of(relu)};
+            running.share_rows(to, [&](Range rows, int) { kernels->pool(task, rows); });
         });
-    };
-    return plan.add_operation(std::move(operation));
+    });
+}
+
+int inception_plan_adaptive_pool(inception_plan* plan, inception_view source, inception_view target) {
+    return guarded([&] {
+        need(plan);
+        const View from = plan->view(source), to = plan->view(target);
+        if (from.channels != to.channels) refuse("a pool keeps its channels");
+        return plan->add([=, kernels = plan->context.kernels](const Running& running) {
+            const Pixels in = running.pixels(from), out = running.pixels(to);
+            running.share_rows(to, [&](Range rows, int) { kernels->adaptive_pool(in, out, rows); });
+        });
+    });
+}
+
+int inception_plan_affine(inception_plan* plan, inception_view source, const float* scale, const float* shift,
+                          inception_view target, int relu) {
+    return guarded([&] {
+        need(plan);
+        const View from = plan->view(source), to = plan->view(target);
+        check_same(from, to);
+        return plan->add([=, kernels = plan->context.kernels, scales = copy(scale, to.channels),
+                          shifts = copy(shift, to.channels)](const Running& running) {
+            const Pixels in = running.pixels(from), out = running.pixels(to);
+            running.share_rows(to, [&](Range rows, int) {
+                kernels->affine(in, out, data_or_null(scales), data_or_null(shifts), least_of(relu), rows);
+            });
+        });
+    });
+}
+
+int inception_plan_add(inception_plan* plan, inception_view shortcut, inception_view branch, float scale,
+                       inception_view target, int relu) {
+    return guarded([&] {
+        need(plan);
+        const View first = plan->view(shortcut), second = plan->view(branch), to = plan->view(target);
+        check_same(first, to);
+        check_same(second, to);
+        return plan->add([=, kernels = plan->context.kernels](const Running& running) {
+            const Pixels a = running.pixels(first), b = running.pixels(second), out = running.pixels(to);
+            running.share_rows(to, [&](Range rows, int) { kernels->add(a, b, scale, out, least_of(relu), rows); });
+        });
+    });
+}
+
+int inception_plan_response_norm(inception_plan* plan, inception_view source, int size, float alpha, float beta, float k,
+                                 inception_view target) {
+    return guarded([&] {
+        need(plan);
+        const View from = plan->view(source), to = plan->view(target);
+        check_same(from, to);
+        if (size < 1 || size > from.channels || from.channels > SCRATCH_FLOATS / 3) {
+            refuse("a response norm of ", size, " of ", from.channels, " channels");
+        }
+        return plan->add([=, kernels = plan->context.kernels](const Running& running) {
+            const Pixels in = running.pixels(from), out = running.pixels(to);
+            running.share_rows(to, [&](Range rows, int part) {
+                kernels->response_norm(in, size, alpha, beta, k, out, rows, running.own_of(part));
+            });
+        });
+    });
 }

@@ -5,7 +5,7 @@
 #include <mutex>
 #include <vector>
 
-#include "torchinception.h"
+#include "failure.hpp"
 #include "weights.hpp"
 
 struct Buffer {
@@ -17,31 +17,43 @@ struct Buffer {
     size_t floats() const { return size_t(height) * width * channels; }  // of one image
 };
 
+// Some channels of a buffer, wherever it is when the plan runs.
+struct View {
+    int buffer, offset, apart, height, width, channels;
+
+    bool same_size(const View& other) const {
+        return height == other.height && width == other.width && channels == other.channels;
+    }
+};
+
 // What an operation is given when it runs.
 struct Running {
     Threads::Session& threads;
     const std::vector<float*>& buffers;
-    int images;
-    int format;
+    int images, format;
     const void* pictures;
     float* shared;  // room for all threads at once
     float* own;     // room for each thread, `own_floats` apart
     size_t own_floats;
 
     float* own_of(int part) const { return own + part * own_floats; }
+
+    Pixels pixels(const View& view) const {
+        return {buffers[view.buffer] + view.offset, view.apart, view.height, view.width, view.channels};
+    }
+
+    // work(rows, part) on all rows of all images of `view`, shared out.
+    template <class Work>
+    void share_rows(const View& view, const Work& work) const {
+        threads.run([&](int part, int parts) { work(part_of(images * view.height, part, parts), part); });
+    }
 };
 
-struct Operation {
-    std::function<void(const Running&)> run;
-    size_t own_floats = 0, shared_floats = 0;
-};
+typedef std::function<void(const Running&)> Operation;
 
 struct inception_plan {
     inception_context& context;
     const int batch;
-    std::vector<Buffer> buffers;
-    std::vector<Operation> operations;
-    std::mutex in_use;
 
     inception_plan(inception_context& context, int batch) : context(context), batch(batch) {}
 
@@ -50,43 +62,23 @@ struct inception_plan {
     void run(int images, int format, const void* pictures, float* const* outputs, int64_t* nanoseconds);
     size_t bytes() const { return arena_.bytes() + shared_.bytes() + own_.bytes() + zeros_.bytes(); }
 
-    // For operations while they are added. Views are checked, and noted as needed by the next operation.
-    const Buffer& buffer(int number) const;
-    Pixels reads(const inception_view& view) { return pixels(view); }
-    Pixels writes(const inception_view& view) { return pixels(view); }
-    void needs_zeros(int count) { zero_count_ = count > zero_count_ ? count : zero_count_; }
+    // For operations while they are added: a checked view, noted as needed by the next of them.
+    View view(const inception_view& view);
+    // Room that it wants: zeros, and floats for each thread and for all.
+    void reserve(size_t zeros, size_t own = 0, size_t shared = 0);
     const float* zeros() const { return zeros_.data(); }
-    int add_operation(Operation operation);
+    int add(Operation operation);
 
 private:
-    Pixels pixels(const inception_view& view);
+    const Buffer& buffer(int number) const;
     void place_buffers();
 
+    std::vector<Buffer> buffers_;
+    std::vector<Operation> operations_;
+    std::mutex in_use_;
     bool finished_ = false;
-    int zero_count_ = 0;
-    size_t own_floats_ = 0;
+    size_t zero_floats_ = 0, own_floats_ = SCRATCH_FLOATS, shared_floats_ = 0;
     Floats arena_, shared_, own_, zeros_;
 };
 
-// The same pixels at the place where the buffer is now.
-inline Pixels now(const Pixels& pixels, const inception_view& view, const Running& running) {
-    Pixels found = pixels;
-    found.data = running.buffers[view.buffer] + view.offset;
-    return found;
-}
-
-int add_pictures(inception_plan& plan, const inception_view& to, int height, int width,
-                 const inception_padding& border, int block, const float* scale, const float* shift);
-int add_convolution(inception_plan& plan, const inception_view& from, const inception_weights& weights, int stride,
-                    const inception_padding& padding, const inception_segment* segments, int count);
-int add_depthwise(inception_plan& plan, const inception_view& from, const inception_weights& weights, int stride,
-                  const inception_padding& padding, const inception_view& to, bool relu_first, bool relu);
-int add_pool(inception_plan& plan, int kind, const inception_view& from, const Window& window,
-             const inception_view& to, const float* bias, bool relu);
-int add_adaptive_pool(inception_plan& plan, const inception_view& from, const inception_view& to);
-int add_affine(inception_plan& plan, const inception_view& from, const float* scale, const float* shift,
-               const inception_view& to, bool relu);
-int add_sum(inception_plan& plan, const inception_view& shortcut, const inception_view& branch, float scale,
-            const inception_view& to, bool relu);
-int add_response_norm(inception_plan& plan, const inception_view& from, int size, float alpha, float beta, float k,
-                      const inception_view& to);
+inline float least_of(bool relu) { return relu ? 0.0f : -__builtin_inff(); }

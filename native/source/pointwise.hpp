@@ -54,7 +54,7 @@ static void response_norm(const Pixels& from, int size, float alpha, float beta,
             Vector total{};
             for (int i = 0; i < size; ++i) total += load(scratch + channel + i);
             const Vector base = total * (alpha / float(size)) + k;
-            Vector power;
+            Vector power{};
             if (beta == 0.75f) {  // the papers'
                 const Vector half = root(base);
                 power = half * root(half);

@@ -19,7 +19,7 @@ constexpr int LANES = 16, TILE_ROWS = 8, PANEL_GROUPS = 3;
 #elif defined(LEVEL_AVX2)
 constexpr int LANES = 8, TILE_ROWS = 6, PANEL_GROUPS = 1;
 #else
-constexpr int LANES = 4, TILE_ROWS = 6, PANEL_GROUPS = 1;
+constexpr int LANES = 4, TILE_ROWS = 5, PANEL_GROUPS = 1;
 #endif
 
 constexpr int VECTORS = GROUP / LANES;

@@ -5,7 +5,6 @@
 
 #include "failure.hpp"
 #include "tables.hpp"
-#include "torchinception.h"
 
 int algorithm_count() { return int(std::size(ALGORITHMS)); }
 
@@ -91,7 +90,7 @@ inception_weights* pack(const inception_context& context, int number, const doub
                         const std::vector<int>& segments) {
     const Algorithm& algorithm = *algorithm_of(number);
     if (std::accumulate(segments.begin(), segments.end(), int64_t(0)) != outputs) {
-        fail(INCEPTION_INVALID, "segments do not add up to ", outputs, " outputs");
+        refuse("segments do not add up to ", outputs, " outputs");
     }
     std::unique_ptr<inception_weights> weights(new inception_weights);
     weights->algorithm = number;

@@ -22,8 +22,6 @@ struct inception_weights {
     // (panels, slots, inputs, columns of the panel); depthwise (taps, channels), then the bias.
     Floats data;
     Floats bias;  // (groups, GROUP)
-
-    bool is_depthwise() const { return algorithm < 0; }
 };
 
 constexpr int DEPTHWISE = -1;

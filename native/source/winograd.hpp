@@ -29,10 +29,16 @@ void winograd_input(const WinogradTask& task, Range tiles, float* values, int fi
         const int top = place.y * Down::outputs * window.stride - window.top;
         const int left = place.x * Across::outputs * window.stride - window.left;
         const float* pixels[height * width];
+        const bool whole_tile = top >= 0 && top + height <= from.height && left >= 0 && left + width <= from.width;
+        const float* corner = whole_tile ? from.at(place.image, top, left) : nullptr;
         for (int i = 0; i < height * width; ++i) {
-            const int y = top + i / width, x = left + i % width;
-            const bool inside = y >= 0 && y < from.height && x >= 0 && x < from.width;
-            pixels[i] = inside ? from.at(place.image, y, x) : convolution.zeros;
+            const int y = i / width, x = i % width;
+            if (whole_tile) {
+                pixels[i] = corner + (int64_t(y) * from.width + x) * from.apart;
+                continue;
+            }
+            const bool inside = top + y >= 0 && top + y < from.height && left + x >= 0 && left + x < from.width;
+            pixels[i] = inside ? from.at(place.image, top + y, left + x) : convolution.zeros;
         }
         float* to = values + int64_t(tile - first) * apart;
         for (int channel = 0; channel < from.channels; channel += LANES) {

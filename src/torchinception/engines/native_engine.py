@@ -112,15 +112,21 @@ class NativeEngine:
         """
         return self._compute(pictures.to("cpu", torch.float32), stage, pictures.shape[1:])
 
+    @property
+    def packed_bytes(self) -> int:
+        """Of the packed weights, and of the buffers of all plans."""
+        return sum(each.bytes for each in self._weights.values()) + sum(plan.bytes for plan in self._plans.values())
+
     def _compute(self, pictures: Tensor, stage: str | None, shape: Sequence[int]) -> Tensor:
         channels, rows, columns = shape
         if channels != self.channels:
             raise UsageError(f"the network takes pictures of {self.channels} channels, not {channels}")
         plan = self._plan(Task(stage, (rows, columns)))
-        if len(pictures) == 0:
-            rows, columns, channels = plan.shapes[plan.outputs[0]]
-            return torch.empty(0, channels, rows, columns)
-        return torch.cat([plan.run(part)[0] for part in torch.split(pictures, self._batch)])
+        answers = torch.empty(len(pictures), *plan.shapes[plan.outputs[0]])  # (N, H, W, C)
+        for start in range(0, len(pictures), self._batch):
+            part = slice(start, start + self._batch)
+            plan.run(pictures[part], [answers[part]])
+        return answers.permute(0, 3, 1, 2)
 
     def _plan(self, task: Task) -> Plan:
         with self._lock:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from torchinception.engines.operations import UNPADDED, Sides
+from torchinception.engines.operations import Sides
 from torchinception.errors import UsageError
 
 VERSION = 1  # of the interface
@@ -99,7 +99,7 @@ class Library:
             self.functions[name].restype, self.functions[name].argtypes = result, arguments
         if (version := self.call("interface_version")) != VERSION:
             raise UsageError(f"{path} is of interface {version}, expected {VERSION}: build it anew")
-        self.algorithms = tuple(
+        self.algorithms: tuple[str, ...] = tuple(
             self.functions["algorithm_name"](number).decode() for number in range(self.call("algorithms"))
         )
 
@@ -162,21 +162,22 @@ class Context(_Owner):
         """The algorithm that the written rule expects to be quickest for a kernel (C', C, h, w)."""
         outputs, inputs, *kernel = shape
         arguments = (TIERS[tier], inputs, outputs, *kernel, stride, images, height, width)
-        return self.library.algorithms[self.library.call("choose", self.handle, *arguments)]
+        number = self.library.call("choose", self.handle, *arguments)
+        return self.library.algorithms[number]
 
 
 class Weights(_Owner):
-    """A kernel (C', C, h, w) and bias (C') or None, float64, packed for an algorithm; `segments` add up to C'."""
+    """A kernel (C', C, h, w) and bias (C') or None, packed for an algorithm; `segments` add up to C'."""
 
     def __init__(
         self, context: Context, algorithm: str, kernel: Tensor, bias: Tensor | None, segments: Sequence[int] = ()
     ) -> None:
-        library, (kernel, bias) = context.library, (_doubles(kernel), _doubles(bias))
-        assert kernel is not None
+        library, number = context.library, context.library.algorithms.index(algorithm)
+        kernel, bias = kernel.detach().double().contiguous(), None if bias is None else bias.double().contiguous()
         parts = tuple(segments) or (len(kernel),)
-        number, sizes = library.algorithms.index(algorithm), (c_int * len(parts))(*parts)
-        arguments = (context.handle, number, _pointer(kernel), _pointer(bias), *kernel.shape, sizes, len(parts))
-        super().__init__(library, "weights", library.create("weights_create", *arguments), context)
+        arguments = (context.handle, number, _pointer(kernel), _pointer(bias), *kernel.shape)
+        handle = library.create("weights_create", *arguments, (c_int * len(parts))(*parts), len(parts))
+        super().__init__(library, "weights", handle, context)
 
     @property
     def bytes(self) -> int:
@@ -185,19 +186,17 @@ class Weights(_Owner):
 
 
 class DepthwiseWeights(Weights):
-    """A kernel (C, 1, h, w) of one filter a channel, and bias (C) or None, float64."""
+    """A kernel (C, 1, h, w), one filter a channel, and bias (C) or None."""
 
     def __init__(self, context: Context, kernel: Tensor, bias: Tensor | None) -> None:
-        library, (kernel, bias) = context.library, (_doubles(kernel), _doubles(bias))
-        assert kernel is not None
-        channels, _, height, width = kernel.shape
+        library, (channels, _, height, width) = context.library, kernel.shape
+        kernel, bias = kernel.detach().double().contiguous(), None if bias is None else bias.double().contiguous()
         arguments = (context.handle, _pointer(kernel), _pointer(bias), channels, height, width)
-        handle = library.create("weights_create_depthwise", *arguments)
-        _Owner.__init__(self, library, "weights", handle, context)
+        _Owner.__init__(self, library, "weights", library.create("weights_create_depthwise", *arguments), context)
 
 
 class Plan(_Owner):
-    """Buffers and operations; see the header. Sizes are those of pictures, padding is `Sides`."""
+    """Buffers and operations for pictures of one size, up to `batch` at a time."""
 
     def __init__(self, context: Context, batch: int) -> None:
         super().__init__(context.library, "plan", context.library.create("plan_create", context.handle, batch), context)
@@ -210,54 +209,36 @@ class Plan(_Owner):
         self.shapes.append((height, width, channels))
         return View(self.library.call("plan_buffer", self.handle, height, width, channels), 0, channels)
 
-    def _add(self, name: str, *arguments: Any) -> None:
-        self.operations = self.library.call(f"plan_{name}", self.handle, *arguments) + 1
+    def add(self, operation: str, *arguments: object) -> None:
+        """Call `inception_plan_<operation>` with the rest of its arguments, in their order.
 
-    def pictures(
-        self, to: View, size: tuple[int, int], border: Sides, block: int, scale: Tensor, shift: Tensor
-    ) -> None:
-        scale, shift = scale.float().contiguous(), shift.float().contiguous()
-        self._add("pictures", to, *size, _padding(border), block, _pointer(scale), _pointer(shift))
+        Numbers, views and None are given as they are, pairs as two numbers, pools by name; tensors become float32,
+        `Sides` padding, and a list of segments an array and its length. Weights live as long as the plan.
 
-    def convolution(self, x: View, weights: Weights, stride: int, padding: Sides, *segments: Segment) -> None:
-        self.needs.append(weights)
-        parts = (_Segment * len(segments))(*(_Segment(to, added, int(relu)) for to, added, relu in segments))
-        self._add("convolution", x, weights.handle, stride, _padding(padding), parts, len(segments))
-
-    def depthwise(
-        self, x: View, weights: Weights, stride: int, padding: Sides, to: View, *, relu_first: bool, relu: bool
-    ) -> None:
-        self.needs.append(weights)
-        self._add("depthwise", x, weights.handle, stride, _padding(padding), to, relu_first, relu)
-
-    def pool(
-        self,
-        kind: str,
-        x: View,
-        kernel: tuple[int, int],
-        stride: int,
-        padding: Sides,
-        to: View,
-        bias: Tensor | None = None,
-        relu: bool = False,
-    ) -> None:
-        bias = None if bias is None else bias.float().contiguous()
-        self._add("pool", POOLS[kind], x, *kernel, stride, _padding(padding), to, _pointer(bias), relu)
-
-    def adaptive_pool(self, x: View, to: View) -> None:
-        self._add("adaptive_pool", x, to)
-
-    def affine(self, x: View, scale: Tensor | None, shift: Tensor | None, to: View, relu: bool) -> None:
-        factors = [None if value is None else value.float().contiguous() for value in (scale, shift)]
-        self._add("affine", x, *map(_pointer, factors), to, relu)
-
-    def add(self, shortcut: View, branch: View, scale: float, to: View, relu: bool) -> None:
-        self._add("add", shortcut, branch, scale, to, relu)
-
-    def response_norm(self, x: View, size: int, alpha: float, beta: float, k: float, to: View) -> None:
-        self._add("response_norm", x, size, alpha, beta, k, to)
+        Raises:
+            UsageError: it cannot be: sizes that do not fit.
+        """
+        given, kept = list[Any](), list[object]()
+        for argument in arguments:
+            if isinstance(argument, Tensor):
+                kept.append(argument := argument.detach().float().contiguous())
+                given.append(argument.data_ptr())
+            elif isinstance(argument, Sides):
+                given.append(_Padding(argument.top, argument.left, argument.bottom, argument.right))
+            elif isinstance(argument, Weights):
+                self.needs.append(argument)
+                given.append(argument.handle)
+            elif isinstance(argument, list):
+                parts = [_Segment(segment.to, segment.added, segment.relu) for segment in argument]
+                given += ((_Segment * len(parts))(*parts), len(parts))
+            elif isinstance(argument, tuple):
+                given += argument
+            else:
+                given.append(POOLS.get(argument, argument) if isinstance(argument, str) else argument)
+        self.operations = self.library.call(f"plan_{operation}", self.handle, *given) + 1
 
     def finish(self, *outputs: View) -> None:
+        """No more operations; the buffers of these views are what `run` returns, in this order."""
         self.outputs = tuple(view.buffer for view in outputs)
         self.library.call("plan_finish", self.handle, (c_int * len(outputs))(*self.outputs), len(outputs))
 
@@ -266,30 +247,23 @@ class Plan(_Owner):
         """Of all buffers but the outputs."""
         return int(self.library.functions["plan_bytes"](self.handle))
 
-    def run(self, pictures: Tensor, nanoseconds: Any = None) -> list[Tensor]:
-        """Float32 (N, C, H, W) or uint8 (N, H, W, C) -> each output, float32 (N, C, H, W), channels last in memory."""
+    def run(self, pictures: Tensor, into: Sequence[Tensor] | None = None, nanoseconds: Any = None) -> list[Tensor]:
+        """Float32 (N, C, H, W) or uint8 (N, H, W, C) -> each output, float32 (N, C, H, W), channels last in memory.
+
+        `into`: memory for the outputs, contiguous (N, H, W, C). `nanoseconds`: a ctypes array of int64, which is told
+        what each operation took.
+        """
         if pictures.dtype == torch.uint8:
             layout, pictures = UINT8_NHWC, pictures.contiguous()
         elif pictures.is_contiguous():
             layout = FLOAT_NCHW
         else:
             layout, pictures = FLOAT_NHWC, pictures.contiguous(memory_format=torch.channels_last)
-        results = [torch.empty(len(pictures), *self.shapes[buffer]) for buffer in self.outputs]
+        results = into or [torch.empty(len(pictures), *self.shapes[buffer]) for buffer in self.outputs]
         places = (c_void_p * len(results))(*(result.data_ptr() for result in results))
         self.library.call("plan_run", self.handle, len(pictures), layout, pictures.data_ptr(), places, nanoseconds)
         return [result.permute(0, 3, 1, 2) for result in results]
 
 
-def _padding(sides: Sides) -> _Padding:
-    return _Padding(sides.top, sides.left, sides.bottom, sides.right)
-
-
-def _doubles(value: Tensor | None) -> Tensor | None:
-    return None if value is None else value.detach().double().contiguous()
-
-
 def _pointer(value: Tensor | None) -> int | None:
     return None if value is None else value.data_ptr()
-
-
-__all__ = ["UNPADDED", "Context", "DepthwiseWeights", "Library", "Plan", "Segment", "View", "Weights", "load"]

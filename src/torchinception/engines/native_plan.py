@@ -146,8 +146,7 @@ class Lowering:
             border, block = self._padding(self.readers[name][0]), 2
         height, width = rows + border.top + border.bottom, columns + border.left + border.right
         self.views[name] = self.plan.buffer(-(-height // block), -(-width // block), channels * block**2)
-        self.plan.pictures(self.views[name], (rows, columns), border, block, 1 / (255 * std), -mean / std)
-        self.names.append(name)
+        self._emit(name, "pictures", self.views[name], rows, columns, border, block, 1 / (255 * std), -mean / std)
 
     def _is_blocked(self, value: str) -> bool:
         """Whether it is the pictures, read by one convolution of stride 2: in blocks of 2 x 2 its stride becomes 1."""
@@ -159,53 +158,47 @@ class Lowering:
 
     def _add(self, node: Node) -> None:
         """What makes a value of others that are there."""
-        plan, name, to = self.plan, node.name, self.views[node.name]
+        name, to = node.name, self.views[node.name]
         reads = [self.views[value] for value in node.inputs if value not in self.absorbed]
         match node.operation:
             case op.Convolution() as conv if _is_depthwise(conv):
                 self._add_depthwise(name, conv, to)
             case op.Convolution():
-                if name not in self.families:
-                    return  # added with the first of its family
-                family = self.families[name]
-                self._add_convolution(
-                    {each: Segment(self.views[each], NOTHING, self.convs[each].relu) for each in family}
-                )
+                if family := self.families.get(name):  # else it was added with the first of its family
+                    segments = {each: Segment(self.views[each], NOTHING, self.convs[each].relu) for each in family}
+                    self._add_convolution(name, segments)
             case op.Add(_, relu) if name in self.sums:
-                self._add_convolution({self.sums[name]: Segment(to, reads[0], relu)})
+                self._add_convolution(name, {self.sums[name]: Segment(to, reads[0], relu)})
             case op.Add(scale, relu):
-                plan.add(reads[0], reads[1], scale, to, relu)
+                self._emit(name, "add", *reads, scale, to, relu)
             case op.Linear(weight, bias):
                 weights = self._weights(Layer(name, weight[:, :, None, None], bias, (len(bias),), 1, (1, 1)))
-                plan.convolution(reads[0], weights, 1, UNPADDED, Segment(to))
+                self._emit(name, "convolution", *reads, weights, 1, UNPADDED, [Segment(to)])
             case op.Join():
                 for value, part in self._parts(node):
                     if bytes(part) != bytes(self.views[value]):
-                        plan.affine(self.views[value], None, None, part, relu=False)
-                        self.names.append(name)
-                return
+                        self._emit(name, "affine", self.views[value], None, None, part, False)
             case op.MaxPool() | op.AveragePool():
-                self._add_pool(name, to, None, relu=False)
+                self._add_pool(name, to, None, False)
             case op.Affine(_, shift, relu) if not reads:
-                self._add_pool(node.inputs[0], to, shift, relu=relu)
+                self._add_pool(node.inputs[0], to, shift, relu)
             case op.Affine(scale, shift, relu):
-                plan.affine(reads[0], scale, shift, to, relu)
+                self._emit(name, "affine", *reads, scale, shift, to, relu)
             case op.BatchNorm(mean, variance, gamma, beta, eps):
                 factor = gamma / (variance + eps).sqrt()
-                plan.affine(reads[0], factor, beta - mean * factor, to, relu=False)
+                self._emit(name, "affine", *reads, factor, beta - mean * factor, to, False)
             case op.Relu():
-                plan.affine(reads[0], None, None, to, relu=True)
+                self._emit(name, "affine", *reads, None, None, to, True)
             case op.AdaptivePool() | op.GlobalPool():
-                plan.adaptive_pool(reads[0], to)
+                self._emit(name, "adaptive_pool", *reads, to)
             case op.ResponseNorm(size, alpha, beta, k):
-                plan.response_norm(reads[0], size, alpha, beta, k, to)
+                self._emit(name, "response_norm", *reads, size, alpha, beta, k, to)
             case other:
                 raise AssertionError(f"{name} is {other}")
-        self.names.append(name)
 
-    def _add_convolution(self, segments: dict[str, Segment]) -> None:
+    def _add_convolution(self, name: str, segments: dict[str, Segment]) -> None:
         """One, or several 1x1 convolutions of the same value; what each puts out goes into a segment of its own."""
-        first, convs = next(iter(segments)), [self.convs[name] for name in segments]
+        first, convs = next(iter(segments)), [self.convs[each] for each in segments]
         (value,), kernel = self.nodes[first].inputs, torch.cat([_dense(conv) for conv in convs])
         biases = [kernel.new_zeros(len(conv.kernel)) if conv.bias is None else conv.bias for conv in convs]
         stride, padding, lengths = convs[0].stride[0], self._padding(first), tuple(map(len, biases))
@@ -213,21 +206,26 @@ class Lowering:
             kernel, stride, padding = _block(kernel), 1, UNPADDED
         key = f"{' '.join(segments)} {tuple(kernel.shape)}"
         weights = self._weights(Layer(key, kernel, torch.cat(biases), lengths, stride, self.shapes[first][:2]))
-        self.plan.convolution(self.views[value], weights, stride, padding, *segments.values())
+        self._emit(name, "convolution", self.views[value], weights, stride, padding, [*segments.values()])
 
     def _add_depthwise(self, name: str, conv: op.Convolution, to: View) -> None:
         (value,), stride = self.nodes[name].inputs, conv.stride[0]
         relu_first = value in self.absorbed
         x = self.views[self.nodes[value].inputs[0] if relu_first else value]
         weights = self._weights(Layer(name, conv.kernel, conv.bias, (), stride, self.shapes[name][:2], depthwise=True))
-        self.plan.depthwise(x, weights, stride, self._padding(name), to, relu_first=relu_first, relu=conv.relu)
+        self._emit(name, "depthwise", x, weights, stride, self._padding(name), to, relu_first, conv.relu)
 
-    def _add_pool(self, name: str, to: View, bias: Tensor | None, *, relu: bool) -> None:
+    def _add_pool(self, name: str, to: View, bias: Tensor | None, relu: bool) -> None:
         pool, (value,), kind = self.nodes[name].operation, self.nodes[name].inputs, "max"
         assert isinstance(pool, op.MaxPool | op.AveragePool)
         if isinstance(pool, op.AveragePool):
             kind = "average with padding" if pool.count_padding else "average"
-        self.plan.pool(kind, self.views[value], pool.kernel, pool.stride[0], self._padding(name), to, bias, relu)
+        x, padding = self.views[value], self._padding(name)
+        self._emit(name, "pool", kind, x, pool.kernel, pool.stride[0], padding, to, bias, relu)
+
+    def _emit(self, name: str, operation: str, *arguments: object) -> None:
+        self.plan.add(operation, *arguments)
+        self.names.append(name)
 
     def _weights(self, layer: Layer) -> Weights:
         """Of the operation that is added next."""

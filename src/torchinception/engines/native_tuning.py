@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from ctypes import c_int64
 from pathlib import Path
@@ -33,7 +33,7 @@ def tuned(
     of = [(layer.key, layer.stride, layer.size) for layer in layers.values()]
     about = (VERSION, processor_name(), threads, tier, lowering.plan.library.algorithms, tuple(pictures.shape), of)
     path = cache_folder() / "engines" / f"native-{hashlib.sha256(repr(about).encode()).hexdigest()[:32]}.json"
-    found = _read(path)
+    found = _read(path, lowering.plan.library.algorithms)
     if found is None:
         found = _measure(lower, rule, tier, pictures, layers, lowering)
         with suppress(SaveError):  # then it is measured again
@@ -52,7 +52,7 @@ def _measure(
     """Plan after plan, each with another algorithm for every layer that has more to try."""
     candidates = {layer.key: _candidates(layer, rule(layer), tier, lowering.plan) for layer in layers.values()}
     found, times = dict[str, str](), dict[str, float]()
-    for turn in range(max(map(len, candidates.values()))):
+    for turn in range(max(map(len, candidates.values()), default=0)):
         tried = {key: names[turn] for key, names in candidates.items() if turn < len(names)}
         lowering = lower(tried) if turn else lowering
         took = _profile(lowering.plan, pictures)
@@ -74,13 +74,15 @@ def _profile(plan: Plan, pictures: Tensor) -> list[int]:
     """Nanoseconds of each operation: the least of some runs."""
     runs = [(c_int64 * plan.operations)() for _ in range(RUNS)]
     for nanoseconds in runs:
-        plan.run(pictures, nanoseconds)
+        plan.run(pictures, nanoseconds=nanoseconds)
     return [min(each) for each in zip(*runs, strict=True)]
 
 
-def _read(path: Path) -> dict[str, str] | None:
+def _read(path: Path, algorithms: Sequence[str]) -> dict[str, str] | None:
+    """What was found before; None if nothing was, or it is damaged."""
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    known = isinstance(found, dict) and all(name in algorithms for name in found.values())
+    return found if known else None
