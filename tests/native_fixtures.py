@@ -1,31 +1,29 @@
-"""The native library, built for the tests: a plugin, since two files of tests need it."""
+"""The native library: a plugin, since two files of tests need it."""
 
 import os
-import shutil
-import subprocess
+import platform
 from pathlib import Path
 
 import pytest
 
 from torchinception.engines.native_library import LEVELS, Library, load
+from torchinception.errors import UsageError
 
-NATIVE = Path(__file__).parents[1] / "native"
+ARM = platform.machine() in ("aarch64", "arm64")
 
 
 @pytest.fixture(scope="session")
 def library() -> Library:
-    """What TORCHINCEPTION_NATIVE names (with sanitizers, say), else built here; nothing to do if it was before."""
+    """What TORCHINCEPTION_NATIVE names (with sanitizers, say), else what was built with the package."""
     if built := os.environ.get("TORCHINCEPTION_NATIVE"):
         return load(Path(built))
-    if shutil.which("cmake") is None:
-        pytest.skip("there is no CMake to build the native engine with")
-    build = NATIVE / "build"
-    for command in (["cmake", "-S", NATIVE, "-B", build], ["cmake", "--build", build, "--parallel"]):
-        subprocess.run(command, check=True, capture_output=True)
-    return load(build / "libtorchinception.so")
+    try:
+        return load()
+    except UsageError as error:
+        pytest.skip(str(error))
 
 
-@pytest.fixture(params=LEVELS)
+@pytest.fixture(params=[name for name in LEVELS if (name == "neon") == ARM])
 def level(library: Library, request: pytest.FixtureRequest) -> str:
     """Each instruction set that is there."""
     if request.param not in library.levels():
