@@ -57,6 +57,7 @@ def test_every_side_of_a_peer_answers_as_in_float64(tmp_path: Path, request: pyt
         ("PyTorch eager", "peer"),
         ("PyTorch channels_last", "peer"),
         ("PyTorch compiled", "peer"),
+        ("PyTorch in ncnn", "runtime"),
         ("PyTorch in ONNX Runtime", "runtime"),
         ("PyTorch in OpenVINO", "runtime"),
     ]

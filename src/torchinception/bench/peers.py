@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from torchinception.bench import ncnn_peer
 from torchinception.bench.ours import Pictures
 from torchinception.bench.side import Side, environment
 from torchinception.bench.subjects import Subject
@@ -127,8 +128,10 @@ def peer_sides(peer: Peer, pictures: Pictures, threads: int, folder: Path) -> tu
         f"{peer.origin} compiled": partial(in_pytorch, peer, pictures, threads, compiled=True),
     }
     sides = [Side(name, "peer", prepare, environment(threads, spin=None)) for name, prepare in eager.items()]
+    ncnn, ncnn_notes = _ncnn_side(peer, pictures, threads, folder)
+    sides += ncnn
     there = {name for name, package in RUNTIMES.items() if find_spec(package)}
-    notes = [f"{name} is not installed" for name in RUNTIMES if name not in there]
+    notes = [*ncnn_notes, *(f"{name} is not installed" for name in RUNTIMES if name not in there)]
     if there and not find_spec("onnx"):
         return sides, [*notes, "the peer is in no runtime: its export needs onnx, which is not installed"]
     model = folder / f"peer_{len(pictures)}.onnx"
@@ -146,6 +149,17 @@ def peer_sides(peer: Peer, pictures: Pictures, threads: int, folder: Path) -> tu
             prepare = partial(run, model, pictures, threads)
             sides.append(Side(f"{peer.origin} in {name}", "runtime", prepare, environment(threads, spin=None)))
     return sides, notes
+
+
+def _ncnn_side(peer: Peer, pictures: Pictures, threads: int, folder: Path) -> tuple[list[Side], list[str]]:
+    if not ncnn_peer.is_installed():
+        return [], [f"ncnn is not measured: pip install {' '.join(ncnn_peer.PACKAGES)}"]
+    try:
+        files = ncnn_peer.convert(peer.build(), pictures, folder)
+    except Exception as error:  # noqa: BLE001, tracing raises whatever it does
+        return [], [f"the peer is not in ncnn: {error}"]
+    prepare = partial(ncnn_peer.in_ncnn, files, pictures, threads)
+    return [Side(f"{peer.origin} in ncnn", "runtime", prepare, environment(threads, spin=None))], []
 
 
 def export_onnx(net: nn.Module, pictures: Pictures, path: Path) -> str:
