@@ -16,7 +16,6 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.flop_counter import FlopCounterMode
 
-from torchinception.data.module import keyed_seed
 from torchinception.models import Inception
 from torchinception.models import build as build_network
 from torchinception.studies.pictures import LOOK, Pictures, Set
@@ -27,18 +26,18 @@ from torchinception.training.loss import head_losses, total_loss
 from torchinception.training.optimizer import build_optimizer
 from torchinception.training.schedule import rate
 
+BATCH = 32
 TURNS = 7  # of the clock
 TIMED_STEPS = 3  # a turn
+ORDER = 1 << 32  # added to seeds, so that the order of pictures is drawn from other numbers than the weights
 
 
-def train(
-    variant: Variant, pictures: Pictures, seed: int, steps: int, batch: int, tell: Callable[[], None] = lambda: None
-) -> Run:
+def train(variant: Variant, pictures: Pictures, seed: int, steps: int, tell: Callable[[], None] = lambda: None) -> Run:
     """Train, and look at the held-out pictures after each twentieth of the steps; `tell` is called after each step.
 
     Variants of one seed see the same pictures in the same order, and equal seeds give equal runs.
     """
-    began, random = time.process_time(), torch.Generator().manual_seed(keyed_seed(seed))
+    began, random = time.process_time(), torch.Generator().manual_seed(ORDER + seed)
     ends = checkpoints(steps)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -46,7 +45,7 @@ def train(
         losses, accuracies, recent = list[float](), list[float](), list[float]()
         gradients = defaultdict[str, float](float)
         died_at = None
-        for step, (inputs, labels) in zip(range(1, steps + 1), _batches(pictures.train, batch, random), strict=False):
+        for step, (inputs, labels) in zip(range(1, steps + 1), _batches(pictures.train, random), strict=False):
             recent.append(trainer.step(inputs, labels))
             norms = trainer.gradients() if step <= ends[0] else {}
             if not math.isfinite(recent[-1] + sum(norms.values())):
@@ -70,10 +69,10 @@ def train(
     )
 
 
-def take_time(variants: Sequence[Variant], pictures: Pictures, batch: int) -> list[tuple[float, ...]]:
+def take_time(variants: Sequence[Variant], pictures: Pictures) -> list[tuple[float, ...]]:
     """Milliseconds of a step of each, in turns: what else the machine does meanwhile meets all of them alike."""
     random = torch.Generator().manual_seed(0)
-    inputs, labels = next(_batches(pictures.train, batch, random))
+    inputs, labels = next(_batches(pictures.train, random))
     trainers = [_Trainer(variant, pictures.classes, 1) for variant in variants]
     found: list[list[float]] = [[] for _ in variants]
     for turn in range(TURNS + 1):
@@ -96,9 +95,9 @@ def measure_size(variant: Variant, classes: int) -> Outcome:
     return Outcome(name=variant.name, parameters=parameters, macs=counter.get_total_flops() // 2)
 
 
-def digest(variants: Sequence[Variant], pictures: Pictures, steps: int, batch: int) -> str:
+def digest(variants: Sequence[Variant], pictures: Pictures, steps: int) -> str:
     """Of all that runs depend on, so that only comparable ones are kept together."""
-    parts = [pictures.fingerprint, str(len(pictures.train)), str(steps), str(batch), torch.__version__]
+    parts = [pictures.fingerprint, str(len(pictures.train)), str(steps), str(BATCH), torch.__version__]
     for variant in variants:
         with torch.device("meta"):
             net = build_network(variant.name, variant.spec, pictures.classes, aux=_has_heads(variant))
@@ -143,15 +142,15 @@ def _has_heads(variant: Variant) -> bool:
     return bool(variant.loss.aux_weight)
 
 
-def _batches(pictures: Set, batch: int, random: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-    """Shuffled anew each time through, half of them mirrored: float (batch, 3, SIDE, SIDE) and labels (batch,)."""
+def _batches(pictures: Set, random: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    """Shuffled anew each time through, half of them mirrored: float (BATCH, 3, SIDE, SIDE) and labels (BATCH,)."""
     inputs, labels = torch.from_numpy(pictures.pictures), torch.from_numpy(pictures.labels)
     while True:
         order = torch.randperm(len(labels), generator=random)
-        for start in range(0, len(order) - batch + 1, batch):  # a last, smaller batch is left out
-            chosen = order[start : start + batch]
+        for start in range(0, len(order) - BATCH + 1, BATCH):  # a last, smaller batch is left out
+            chosen = order[start : start + BATCH]
             some = inputs[chosen]
-            mirrored = torch.rand(batch, generator=random) < 0.5
+            mirrored = torch.rand(BATCH, generator=random) < 0.5
             some[mirrored] = some[mirrored].flip(3)
             yield LOOK.normalize(some), labels[chosen]
 

@@ -78,8 +78,8 @@ def section(result: Result) -> str:
     how = (
         f"Run by `inception study {study.name} --seeds {seeds}`: {result.steps} steps of {result.batch} pictures, "
         f"seeds 0 to {seeds - 1}, trained on {result.train:,} and measured on {result.held_out:,} pictures of "
-        f"{result.classes} classes ({result.data}). {result.seconds / 60:.1f} minutes, {processor / 60:.1f} of processor "
-        f"time, on {result.machine}; {versions}."
+        f"{result.classes} classes ({result.data}). {result.seconds / 60:.1f} minutes, {processor / 60:.1f} of "
+        f"processor time, on {result.machine}; {versions}."
     )
     plot = f"![{study.title}](studies/{study.name}.svg)"
     parts = [f"## {study.name}\n", f"{study.title}\n", f"{study.setting}\n", f"{how}\n", *table, f"\n{plot}\n", *judged]

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from torchinception.data.folder import name_of, scan
-from torchinception.data.module import read_picture
 from torchinception.data.sample import write_sample
 from torchinception.data.samples import Samples
 from torchinception.data.transforms import Preprocess
@@ -75,6 +74,6 @@ def _load(samples: Samples, most: int, task: str, listener: Listener) -> Set:
     chosen = np.linspace(0, len(samples) - 1, min(most, len(samples))).round().astype(int)
     pictures = np.empty((len(chosen), 3, SIDE, SIDE), np.uint8)
     for place, index in enumerate(chosen):
-        pictures[place] = LOOK.cut(read_picture(samples[int(index)])).numpy()
+        pictures[place] = LOOK.cut(samples[int(index)].image()).numpy()
         listener.progress(task, place + 1, len(chosen))
     return Set(pictures, samples.labels[chosen].astype(np.int64))

@@ -16,7 +16,7 @@ from torchinception.errors import LostProcessError, UsageError
 from torchinception.files import write_atomically
 from torchinception.progress import Listener
 from torchinception.studies.catalogue import find_study
-from torchinception.studies.experiment import digest, measure_size
+from torchinception.studies.experiment import BATCH, digest, measure_size
 from torchinception.studies.pictures import Pictures, read_pictures
 from torchinception.studies.plot import plot
 from torchinception.studies.records import Outcome, Result, Run, read_result
@@ -54,7 +54,7 @@ def run_study(
         raise UsageError(f"a study needs 1 seed and 1 step at least, not {seeds} and {steps}")
     steps = steps or study.steps
     check_folder(out)
-    pictures = read_pictures(data, steps * study.batch, study.batch, listener)
+    pictures = read_pictures(data, steps * BATCH, BATCH, listener)
     file = out / f"{name}.json"
     result = _begin(study, pictures, steps)
     if file.exists():
@@ -78,13 +78,13 @@ def run_study(
 def _begin(study: Study, pictures: Pictures, steps: int) -> Result:
     return Result(
         study=study.name,
-        digest=digest(study.variants, pictures, steps, study.batch),
+        digest=digest(study.variants, pictures, steps),
         data=pictures.name,
         train=len(pictures.train),
         held_out=len(pictures.held_out),
         classes=pictures.classes,
         steps=steps,
-        batch=study.batch,
+        batch=BATCH,
         machine=describe_machine(),
         versions={
             "torch": torch.__version__,

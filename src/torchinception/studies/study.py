@@ -76,7 +76,6 @@ class Study:
         claims: what is judged, by `judge`.
         panels: the plot, from left to right.
         limits: what it cannot show.
-        batch: pictures a step.
     """
 
     name: str
@@ -88,4 +87,3 @@ class Study:
     claims: tuple[Claim, ...]
     panels: tuple[Panel, ...]
     limits: str
-    batch: int = 32

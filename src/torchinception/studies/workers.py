@@ -75,9 +75,9 @@ def _tell() -> None:
 def _train(study: str, variant: str, seed: int, steps: int) -> Run:
     found = find_study(study)
     chosen = next(each for each in found.variants if each.name == variant)
-    return train(chosen, _work["pictures"], seed, steps, found.batch, _tell)
+    return train(chosen, _work["pictures"], seed, steps, _tell)
 
 
 def _take_time(study: str) -> list[tuple[float, ...]]:
     found = find_study(study)
-    return take_time(found.variants, _work["pictures"], found.batch)
+    return take_time(found.variants, _work["pictures"])
