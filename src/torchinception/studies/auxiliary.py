@@ -31,7 +31,7 @@ AUXILIARY = Study(
         "Caffe's initial weights; heads on 4a and 4d, the loss of each weighted by 0, 0.3 (as published) or 1."
     ),
     variants=(WITHOUT, AS_PUBLISHED, FULL),
-    steps=800,
+    steps=500,
     measures=(
         PARAMETERS,
         MACS,

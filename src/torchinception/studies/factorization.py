@@ -44,7 +44,7 @@ FACTORIZATION = Study(
         "saved."
     ),
     variants=(FIVE, THREES, ONES),
-    steps=600,
+    steps=400,
     measures=(PARAMETERS, MACS, STEP_TIME, ACCURACY),
     claims=(
         Claim("Two 3x3 save parameters", IN_TWO, PARAMETERS, THREES, FIVE),

@@ -56,7 +56,12 @@ def with_target(baseline: str) -> Panel:
     def panel(axes: Axes, result: Result) -> None:
         accuracy_curves(axes, result)
         if result.outcome(baseline).runs:
-            axes.axhline(100 * target_of(baseline, result), color="#999999", linestyle=":", linewidth=1)
+            target = 100 * target_of(baseline, result)
+            axes.axhline(target, color="#999999", linestyle=":", linewidth=1)
+            place = (result.steps, target)
+            axes.annotate(
+                "steps are counted to here", place, (0, -11), textcoords="offset points", ha="right", fontsize=8
+            )
 
     return panel
 

@@ -30,7 +30,7 @@ REDUCTION = Study(
         "each is wider than the one before."
     ),
     variants=(NAIVE, REDUCED),
-    steps=400,
+    steps=300,
     measures=(PARAMETERS, MACS, STEP_TIME, ACCURACY),
     claims=(
         Claim("Reductions save parameters", SOURCE, PARAMETERS, REDUCED, NAIVE),

@@ -57,7 +57,7 @@ RESIDUAL = Study(
         "are added as they are, or times 0.3 or 0.1. RMSProp as in the paper, at a constant rate of 0.045."
     ),
     variants=(PLAIN, RESIDUAL_1, WIDE_1, WIDE_03, WIDE_01),
-    steps=400,
+    steps=300,
     measures=(PARAMETERS, MACS, STEP_TIME, STEPS, ACCURACY),
     claims=(
         Claim(
