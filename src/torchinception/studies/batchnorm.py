@@ -1,4 +1,4 @@
-"""Batch norm and the learning rate: arXiv:1502.03167, section 4.2.1, figures 2 and 3."""
+"""Batch norm and the learning rate: arXiv:1502.03167, section 4.2, figure 3."""
 
 from torchinception.layers import ConvLayer, conv, conv_bias
 from torchinception.models.googlenet import reduced
@@ -64,7 +64,7 @@ BATCHNORM = Study(
         ),
         Claim(
             "Without batch norm, five times the rate does worse than once",
-            "1502.03167 section 4.2.1: it drove the parameters to infinity",
+            "1502.03167 section 4.2: it drove the parameters to infinity",
             ACCURACY,
             PLAIN_5,
             PLAIN_1,

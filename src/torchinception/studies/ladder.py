@@ -93,7 +93,7 @@ LADDER = Study(
         'which all rungs have. The paper\'s "factorized 7x7" is about first layers that a 28 px network does not have.'
     ),
     variants=(BN_INCEPTION, FACTORIZED, RMSPROP, SMOOTHED, BN_AUXILIARY),
-    steps=400,
+    steps=500,
     measures=(PARAMETERS, MACS, STEP_TIME, ACCURACY),
     claims=(
         better(BN_INCEPTION, FACTORIZED, "top-1 error 25.2 to 23.4 %"),

@@ -16,7 +16,9 @@ the same pictures in the same order. The verdicts are computed from the figures:
 
 > {RULE}
 
-A claim that does not show here is not refuted: these are small networks, few pictures and short runs.
+In the tables ± is the standard deviation of the seeds; of times, which are those of one processor and one thread, that
+of seven turns that the variants take with the clock. (… x) compares with the first variant. A claim that does not show
+here is not refuted: these are small networks, few pictures and short runs.
 """
 
 
@@ -28,7 +30,9 @@ def headings(study: Study) -> tuple[str, ...]:
 def rows(study: Study, result: Result) -> Iterator[tuple[str, ...]]:
     """A row for each variant; exact figures and times beside those of the first one."""
     for outcome in result.outcomes:
-        yield outcome.name, *(_cell(measure, result, outcome.name) for measure in study.measures)
+        died = sum(run.died_at is not None for run in outcome.runs)
+        name = f"{outcome.name}, {died} of {len(outcome.runs)} died" if died else outcome.name
+        yield name, *(_cell(measure, result, outcome.name) for measure in study.measures)
 
 
 def verdicts(study: Study, result: Result) -> tuple[Verdict, ...]:

@@ -6,16 +6,19 @@ from torchinception.studies.measures import ACCURACY, MACS, PARAMETERS, STEP_TIM
 from torchinception.studies.plot import accuracy_curves, step_time
 from torchinception.studies.study import Claim, Study, Variant
 from torchinception.studies.trunk import quarter_googlenet, small_spec
-from torchinception.training.recipe import Optimizer
+from torchinception.training.recipe import Optimizer, Schedule
 
 OPTIMIZER = Optimizer(lr=0.05, momentum=0.9, weight_decay=5e-4)
+SCHEDULE = Schedule(name="cosine", warmup_epochs=0.25)  # without the rise naive modules began at a loss of 42
 LEFT_OUT = ("inception_4b", "inception_4c", "inception_4d")
 
 
 def with_modules(name: str, module: Module) -> Variant:
     """Six of the nine modules: naive ones grow wider with each."""
     stages = quarter_googlenet(conv, module)
-    return Variant(name, small_spec({k: v for k, v in stages.items() if k not in LEFT_OUT}), OPTIMIZER)
+    return Variant(
+        name, small_spec({k: v for k, v in stages.items() if k not in LEFT_OUT}), OPTIMIZER, schedule=SCHEDULE
+    )
 
 
 NAIVE, REDUCED = with_modules("naive", naive(conv)), with_modules("reduced", reduced(conv))
@@ -30,7 +33,7 @@ REDUCTION = Study(
         "each is wider than the one before."
     ),
     variants=(NAIVE, REDUCED),
-    steps=300,
+    steps=400,
     measures=(PARAMETERS, MACS, STEP_TIME, ACCURACY),
     claims=(
         Claim("Reductions save parameters", SOURCE, PARAMETERS, REDUCED, NAIVE),

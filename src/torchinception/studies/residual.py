@@ -1,4 +1,4 @@
-"""Residual connections, and the scale of wide ones: arXiv:1602.07261, sections 3.3 and 5."""
+"""Residual connections, and the scale of wide ones: arXiv:1602.07261, abstract and section 3.3."""
 
 from torchinception.layers import Layer, chain, concat, conv, project, relu, residual
 from torchinception.studies.measures import ACCURACY, MACS, PARAMETERS, STEP_TIME, steps_to_accuracy_of

@@ -18,7 +18,7 @@ RULE = (
     "the means differ, seeds alone could have done it. Parameters and multiply-adds are exact and just compared. Where "
     "a claim is that something does no harm, it allows for a stated margin. Each verdict may be wrong once in twenty."
 )
-Finding = Literal["shows", "does not show", "contradicted"]
+Finding = Literal["shows", "does not show", "contradicted", "too few seeds"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ def judge(claim: Claim, result: Result) -> Verdict:
     raised = tuple(value + claim.margin for value in more)
     if claim.measure.exact:
         shows, reverse = less[0] < raised[0], less[0] > raised[0]
+    elif math.comb(len(less) + len(more), len(more)) * CLEAR < 1:  # not even the clearest order would do
+        return Verdict(claim, "too few seeds", less, more)
     else:
         shows, reverse = chance(less, raised) <= CLEAR, chance(raised, less) <= CLEAR
     finding: Finding = "shows" if shows else "contradicted" if reverse else "does not show"
