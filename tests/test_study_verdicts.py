@@ -45,9 +45,9 @@ def finding(old: tuple[float, ...], new: tuple[float, ...], measure: Measure = A
         ((0.80, 0.81, 0.84), (0.83, 0.85, 0.86), "does not show"),  # one seed overlaps
         ((0.80, 0.80, 0.80), (0.80, 0.80, 0.80), "does not show"),
         ((0.80, 0.81, 0.82), (0.82, 0.84, 0.85), "does not show"),  # a tie
-        ((0.10, 0.11), (0.98, 0.99), "does not show"),  # two seeds could be chance, however far apart
-        ((0.1,), (0.9,), "does not show"),
-        ((), (), "does not show"),
+        ((0.10, 0.11), (0.98, 0.99), "too few seeds"),  # it could be chance, however far apart
+        ((0.1,), (0.9,), "too few seeds"),
+        ((), (), "too few seeds"),
     ],
 )
 def test_a_claim_shows_only_where_seeds_could_hardly_do_it(
@@ -78,8 +78,8 @@ def test_steps_that_never_reach_the_accuracy_count_as_more_than_all_others() -> 
     assert told == "steps to the accuracy of new: 3; 2 of 3 never (old), 3 ± 0 (new)"
 
 
-def test_a_claim_without_any_runs_does_not_show() -> None:
-    assert finding((), (), STEP_TIME) == "does not show"
+def test_a_claim_without_any_figures_has_too_few() -> None:
+    assert finding((), (), STEP_TIME) == "too few seeds"
 
 
 def literal_chance(less: list[float], more: list[float]) -> float:

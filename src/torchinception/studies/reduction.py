@@ -30,7 +30,7 @@ REDUCTION = Study(
     setting=(
         "GoogLeNet's table 1 at a quarter of its channels for 28 px, with batch norm and without 4b, 4c and 4d. "
         "Naive modules (figure 2a) have the same 1x1, 3x3 and 5x5 on all their input, and pass the pool on: "
-        "each is wider than the one before."
+        "each is wider than the one before. The learning rate rises over the first quarter of the run."
     ),
     variants=(NAIVE, REDUCED),
     steps=400,
