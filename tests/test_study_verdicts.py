@@ -75,7 +75,7 @@ def test_steps_that_never_reach_the_accuracy_count_as_more_than_all_others() -> 
     assert finding((0.7, 0.6, 0.5), (0.8, 0.8, 0.8), steps) == "contradicted"
     claim = Claim("", "", steps, OLD, NEW)
     told = judge(claim, result(outcome("old", (0.7, 0.8, 0.5)), outcome("new", (0.8, 0.8, 0.8)))).figures
-    assert told == "steps to the accuracy of new: 3; 2 of 3 never (old), 3 ± 0 (new)"
+    assert told == "steps to the best of new: 3; 2 of 3 never (old), 3 ± 0 (new)"
 
 
 def test_a_claim_without_any_figures_has_too_few() -> None:

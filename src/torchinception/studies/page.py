@@ -83,11 +83,20 @@ def section(result: Result) -> str:
         f"Run by `inception study {study.name} --seeds {seeds}`: {result.steps} steps of {result.batch} pictures, "
         f"seeds 0 to {seeds - 1}, trained on {result.train:,} and measured on {result.held_out:,} pictures of "
         f"{result.classes} classes ({result.data}). {result.seconds / 60:.1f} minutes, {processor / 60:.1f} of "
-        f"processor time, on {result.machine}; {versions}."
+        f"processor time, on {result.machine}; {versions}. {_deaths(result)}"
     )
     plot = f"![{study.title}](studies/{study.name}.svg)"
     parts = [f"## {study.name}\n", f"{study.title}\n", f"{study.setting}\n", f"{how}\n", *table, f"\n{plot}\n", *judged]
     return "\n".join([*parts, f"\nWhat this cannot show: {study.limits}\n"])
+
+
+def _deaths(result: Result) -> str:
+    died = [f"{outcome.name} seed {run.seed}" for outcome in result.outcomes for run in outcome.runs if run.died_at]
+    return (
+        f"Loss or gradient left the finite numbers in {', '.join(died)}."
+        if died
+        else "Loss and gradients stayed finite."
+    )
 
 
 def _cell(measure: Measure, result: Result, name: str) -> str:
