@@ -54,8 +54,8 @@ RESIDUAL = Study(
     setting=(
         "Eight blocks of figure 16 (Inception-ResNet) at half of its channels, four on a grid of 14x14, four on 7x7, "
         "with the sum (residual) and without it (plain); and eight such blocks of 1088 channels on 3x3 whose branches "
-        "are added as they are, or times 0.3 or 0.1. RMSProp as in the paper, at a constant rate of 0.045; accuracies are "
-        "therefore the best of twenty looks at each run."
+        "are added as they are, or times 0.3 or 0.1. RMSProp as in the paper, at a constant rate of 0.045; accuracies "
+        "are therefore the best of twenty looks at each run."
     ),
     variants=(PLAIN, RESIDUAL_1, WIDE_1, WIDE_03, WIDE_01),
     steps=300,
