@@ -3,7 +3,7 @@
 from torchinception.layers import ConvLayer, conv, conv_bias
 from torchinception.models.googlenet import reduced
 from torchinception.studies.measures import BEST, STEP_TIME, steps_to_accuracy_of
-from torchinception.studies.plot import with_target
+from torchinception.studies.plot import bars, with_target
 from torchinception.studies.study import Claim, Study, Variant
 from torchinception.studies.trunk import quarter_googlenet, small_spec
 from torchinception.training.recipe import Optimizer, Schedule
@@ -78,7 +78,7 @@ BATCHNORM = Study(
             PLAIN_1,
         ),
     ),
-    panels=(with_target(PLAIN_1.name),),
+    panels=(with_target(PLAIN_1.name), bars(STEPS)),
     limits=(
         "The paper's x5 and x30 also drop dropout, distortions and local response normalization, which none of these "
         "has. Accuracies are the best of twenty looks at each run, as a constant rate leaves them "

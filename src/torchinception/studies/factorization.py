@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from torchinception.layers import Layer, avg_pool, chain, concat, conv
 from torchinception.studies.measures import ACCURACY, MACS, PARAMETERS, STEP_TIME
-from torchinception.studies.plot import accuracy_curves, step_time
+from torchinception.studies.plot import accuracy_curves, bars
 from torchinception.studies.study import Claim, Study, Variant
 from torchinception.studies.trunk import HALVE, first_layers, small_spec
 from torchinception.training.recipe import Optimizer
@@ -66,7 +66,7 @@ FACTORIZATION = Study(
             margin=0.01,
         ),
     ),
-    panels=(accuracy_curves, step_time),
+    panels=(accuracy_curves, bars(STEP_TIME)),
     limits=(
         "At n = 7, and in early layers on large grids, where the paper found 1xn and nx1 to do badly. Time depends on "
         "the convolution library: this is one thread of PyTorch on this processor."

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from torchinception.studies.measures import STEP_TIME, target_of
+from torchinception.studies.measures import target_of
 from torchinception.studies.records import Result
 from torchinception.studies.study import Measure, Panel, Study
 
@@ -46,7 +46,7 @@ def accuracy_curves(axes: Axes, result: Result) -> None:
         if outcome.runs:
             found = 100 * np.array([run.accuracies for run in outcome.runs])
             axes.plot(result.checkpoints, found.mean(0), color=color)
-            axes.fill_between(result.checkpoints, found.min(0), found.max(0), color=color, alpha=0.15, linewidth=0)
+            axes.fill_between(result.checkpoints, found.min(0), found.max(0), color=color, alpha=0.1, linewidth=0)
     axes.yaxis.set_major_formatter("{x:.0f} %")
 
 
@@ -58,10 +58,7 @@ def with_target(baseline: str) -> Panel:
         if result.outcome(baseline).runs:
             target = 100 * target_of(baseline, result)
             axes.axhline(target, color="#999999", linestyle=":", linewidth=1)
-            place = (result.steps, target)
-            axes.annotate(
-                "steps are counted to here", place, (0, -11), textcoords="offset points", ha="right", fontsize=8
-            )
+            axes.set_xlabel("step (dotted: the accuracy that steps are counted to)")
 
     return panel
 
@@ -75,7 +72,7 @@ def gradient_norms(axes: Axes, result: Result) -> None:
             stages = list(runs[0])
             found = np.array([[run[stage] for stage in stages] for run in runs])
             axes.plot(stages, found.mean(0), color=color, marker="o", markersize=3)
-            axes.fill_between(stages, found.min(0), found.max(0), color=color, alpha=0.15, linewidth=0)
+            axes.fill_between(stages, found.min(0), found.max(0), color=color, alpha=0.1, linewidth=0)
     axes.set_yscale("log")
     axes.tick_params(axis="x", labelrotation=60, labelsize=8)
 
@@ -104,9 +101,6 @@ def bars(measure: Measure) -> Panel:
         axes.margins(x=0.35)
 
     return panel
-
-
-step_time = bars(STEP_TIME)
 
 
 def _title(axes: Axes, title: str, below: str) -> None:

@@ -3,7 +3,7 @@
 from torchinception.layers import conv
 from torchinception.models.googlenet import Module, naive, reduced
 from torchinception.studies.measures import ACCURACY, MACS, PARAMETERS, STEP_TIME
-from torchinception.studies.plot import accuracy_curves, step_time
+from torchinception.studies.plot import accuracy_curves, bars
 from torchinception.studies.study import Claim, Study, Variant
 from torchinception.studies.trunk import quarter_googlenet, small_spec
 from torchinception.training.recipe import Optimizer, Schedule
@@ -48,7 +48,7 @@ REDUCTION = Study(
             margin=0.01,
         ),
     ),
-    panels=(accuracy_curves, step_time),
+    panels=(accuracy_curves, bars(STEP_TIME)),
     limits=(
         "What the saved work could buy in a deeper network, which is the paper's point; with nine modules the naive "
         "network would be slower still."

@@ -2,7 +2,7 @@
 
 from torchinception.layers import Layer, chain, concat, conv, project, relu, residual
 from torchinception.studies.measures import BEST, MACS, PARAMETERS, STEP_TIME, steps_to_accuracy_of
-from torchinception.studies.plot import gradient_norms, with_target
+from torchinception.studies.plot import bars, with_target
 from torchinception.studies.study import Claim, Study, Variant
 from torchinception.studies.trunk import HALVE, first_layers, small_spec
 from torchinception.training.recipe import Optimizer, Schedule
@@ -78,7 +78,7 @@ RESIDUAL = Study(
         Claim("A wide network does better scaled by 0.1", SCALING, BEST, WIDE_1, WIDE_01),
         Claim("A wide network does better scaled by 0.3", SCALING, BEST, WIDE_1, WIDE_03),
     ),
-    panels=(with_target(PLAIN.name), gradient_norms),
+    panels=(with_target(PLAIN.name), bars(STEPS)),
     limits=(
         "The paper's networks died after tens of thousands of steps; these have hundreds. It compares Inception-v3 and "
         "v4 with residual networks of similar cost, not one trunk with and without the sum."
