@@ -6,7 +6,7 @@ from itertools import combinations
 import pytest
 
 from torchinception.layers import conv
-from torchinception.studies.measures import ACCURACY, PARAMETERS, STEP_TIME, steps_to_accuracy_of
+from torchinception.studies.measures import ACCURACY, PARAMETERS, STEP_TIME, gradient_of, steps_to_accuracy_of
 from torchinception.studies.records import Outcome, Result, Run
 from torchinception.studies.study import Claim, Measure, Variant
 from torchinception.studies.trunk import small_spec
@@ -80,6 +80,14 @@ def test_steps_that_never_reach_the_accuracy_count_as_more_than_all_others() -> 
 
 def test_a_claim_without_any_figures_has_too_few() -> None:
     assert finding((), (), STEP_TIME) == "too few seeds"
+
+
+def test_a_run_that_died_at_once_has_an_infinite_gradient_and_no_finite_steps() -> None:
+    dead = outcome("old", (0.1,))
+    found = result(dead, outcome("new", (0.8,)))
+    assert gradient_of("conv_1").of(found, dead) == (math.inf,)
+    assert steps_to_accuracy_of("new").of(found, dead) == (math.inf,)
+    assert gradient_of("conv_1").describe((math.inf,)) == "never"
 
 
 def literal_chance(less: list[float], more: list[float]) -> float:

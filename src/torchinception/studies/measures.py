@@ -37,7 +37,9 @@ def target_of(baseline: str, result: Result) -> float:
 def gradient_of(stage: str) -> Measure:
     """The early gradient's length in one stage."""
     return Measure(
-        f"gradient in {stage}", lambda _, outcome: tuple(run.gradients[stage] for run in outcome.runs), "{:.2g}".format
+        f"gradient in {stage}",
+        lambda _, outcome: tuple(run.gradients.get(stage, math.inf) for run in outcome.runs),
+        "{:.2g}".format,
     )
 
 

@@ -1,10 +1,10 @@
 """What a study is: variants of one network or its training, what is measured of each, and what is claimed of them."""
 
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from matplotlib.axes import Axes
 
 from torchinception.models import Spec
@@ -38,7 +38,7 @@ class Measure:
 
     def describe(self, values: Sequence[float]) -> str:
         """Mean ± standard deviation; apart from them how many are infinite."""
-        finite = [value for value in values if np.isfinite(value)]
+        finite = [value for value in values if math.isfinite(value)]
         if not finite:
             return "never"
         text = self.show(statistics.fmean(finite))
