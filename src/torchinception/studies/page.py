@@ -11,9 +11,9 @@ from torchinception.studies.verdicts import RULE, Verdict, judge
 INTRODUCTION = f"""# Studies
 
 Claims of the papers and of textbooks, as small experiments that anyone can repeat in minutes on two processor cores:
-`inception study NAME`, or `inception study all`; `--data torchvision:CIFAR10` or a folder takes other pictures, `--steps`
-longer runs. Each variant is trained from several seeds; variants of one seed see the same pictures in the same order, as
-they are or mirrored, at 28 px. The verdicts are computed from the figures:
+`inception study NAME`, or `inception study all`; `--data torchvision:CIFAR10` or a folder takes other pictures, and
+`--steps` other lengths. Each variant is trained from several seeds; variants of one seed see the same pictures in the
+same order, as they are or mirrored, at 28 px. The verdicts are computed from the figures:
 
 > {RULE}
 
