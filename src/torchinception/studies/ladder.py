@@ -15,7 +15,7 @@ from torchinception.layers import (
     linear,
 )
 from torchinception.studies.measures import ACCURACY, MACS, PARAMETERS, STEP_TIME
-from torchinception.studies.plot import accuracy_curves, bars
+from torchinception.studies.plot import accuracy_curves, seeds
 from torchinception.studies.study import Claim, Study, Variant
 from torchinception.studies.trunk import HALVE, first_layers, small_spec
 from torchinception.training.recipe import Loss, Optimizer
@@ -102,7 +102,7 @@ LADDER = Study(
         better(SMOOTHED, BN_AUXILIARY, "21.6 to 21.2 %"),
         better(BN_INCEPTION, BN_AUXILIARY, "25.2 to 21.2 %"),
     ),
-    panels=(accuracy_curves, bars(ACCURACY)),
+    panels=(accuracy_curves, seeds(ACCURACY)),
     limits=(
         "Gains of a few tenths of a point, as the paper's are after 100 epochs of ImageNet: a thousand held-out "
         "pictures and minutes of training tell apart differences of a point or more. No rate was searched for on any "

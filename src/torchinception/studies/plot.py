@@ -103,6 +103,23 @@ def bars(measure: Measure) -> Panel:
     return panel
 
 
+def seeds(measure: Measure) -> Panel:
+    """A dot for each seed's figure, and a line at their mean: for differences too small for bars."""
+
+    def panel(axes: Axes, result: Result) -> None:
+        _title(axes, f"{measure.heading} of each seed", "")
+        for place, (color, outcome) in enumerate(zip(COLORS, result.outcomes, strict=False)):
+            values = measure.of(result, outcome)
+            if values:
+                axes.scatter(values, [place] * len(values), color=color, alpha=0.6)
+                axes.plot([sum(values) / len(values)] * 2, [place - 0.3, place + 0.3], color=color)
+        axes.xaxis.set_major_formatter(lambda value, _: measure.show(value))
+        axes.set_yticks([])
+        axes.invert_yaxis()
+
+    return panel
+
+
 def _title(axes: Axes, title: str, below: str) -> None:
     axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
     axes.set_xlabel(below)

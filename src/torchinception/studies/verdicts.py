@@ -15,7 +15,8 @@ RULE = (
     "figures of both into two sets of such sizes, at most one in twenty parts small from large as clearly (an exact "
     "rank-sum test, one-sided; with three seeds a variant: if every figure of the one is below every figure of the "
     "other). It is **contradicted** if the reverse holds by the same rule, and else **does not show**: whichever way "
-    "the means differ, seeds alone could have done it. Parameters and multiply-adds are exact and just compared. Where "
+    "the means differ, seeds alone could have done it. One or two seeds are too few for a "
+    "verdict. Parameters and multiply-adds are exact and just compared. Where "
     "a claim is that something does no harm, it allows for a stated margin. Each verdict may be wrong once in twenty."
 )
 Finding = Literal["shows", "does not show", "contradicted", "too few seeds"]
