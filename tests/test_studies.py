@@ -244,7 +244,7 @@ def test_a_signal_ends_a_study_with_all_its_processes(
     mark = str(uuid4())
     first = At(f"*{STUDY}.json", 1, SIGTERM, event="os.rename", begun=True)
     running = start(
-        "study", STUDY, "--data", data, "--steps", 20, "--out", tmp_path, at=(first,), environment={"MARK": mark}
+        "study", STUDY, "--data", data, "--steps", 8, "--out", tmp_path, at=(first,), environment={"MARK": mark}
     )
     assert within_seconds(60, lambda: bool(marked(mark)))
     assert running.finish().code == 128 + SIGTERM
