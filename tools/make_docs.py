@@ -1,7 +1,7 @@
 """Write the generated pages of docs/.
 
 `networks.md` and its drawings come from `summarize` and `draw`, `commands.md` from `--help`, `weights.md` from the
-catalogue, `folders.md` from the odd folders of the tests.
+catalogue, `folders.md` from the odd folders of the tests, `studies.md` from the results in docs/studies.
 
 python tools/make_docs.py            write them
 python tools/make_docs.py --check    exit 1 if they are not current
@@ -106,6 +106,14 @@ def folders() -> str:
     return f"{NOTE}\n# Odd folders\n\nEach is built and read in `tests/test_folder_oddities.py`.\n\n{table()}\n"
 
 
+def studies() -> str:
+    """What each committed result says."""
+    from torchinception.studies.page import page
+    from torchinception.studies.records import read_result
+
+    return f"{NOTE}\n{page([read_result(path) for path in (DOCS / 'studies').glob('*.json')])}"
+
+
 def main() -> None:
     """Write or check the pages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -113,7 +121,7 @@ def main() -> None:
     check = parser.parse_args().check
     stale = []
     pages = {"networks.md": networks(), "commands.md": commands(), "weights.md": f"{NOTE}\n{catalogue_page()}"}
-    pages |= {"folders.md": folders(), **drawings()}
+    pages |= {"folders.md": folders(), "studies.md": studies(), **drawings()}
     for name, text in pages.items():
         path = DOCS / name
         if check and (not path.exists() or path.read_text("utf-8") != text):

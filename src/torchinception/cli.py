@@ -23,6 +23,7 @@ from torchinception.cli_explain import explain
 from torchinception.cli_export import export
 from torchinception.cli_predict import Device, predict
 from torchinception.cli_recipes import recipes_app
+from torchinception.cli_study import study
 from torchinception.cli_train import train
 from torchinception.cli_weights import convert, list_weights
 from torchinception.console import Screen, err, out, print_table, process_rank
@@ -222,6 +223,11 @@ app.command(
 app.command(
     epilog="Examples: inception bench googlenet --batch 1,8 --peers   ·   inception bench runs/flowers --threads 1,2"
 )(bench)
+
+
+app.command(
+    epilog="Examples: inception study batchnorm   ·   inception study all --data torchvision:FashionMNIST --seeds 5"
+)(study)
 
 
 @app.command(epilog="Example: inception doctor")
