@@ -3,11 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test stress check bench docs clean
+.PHONY: help demo test stress check bench bench-native docs clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets.
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: .venv/.installed  ## Train a small network on real pictures and show what it learned (about two minutes).
 	$(BIN)/inception demo
@@ -16,7 +16,7 @@ test: .venv/.dev  ## Run the tests, two files at a time.
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 stress: .venv/.dev  ## Kill, stop and damage training as often as docs/guarantees.md says; writes stress.json.
-	$(BIN)/python -m pytest --full -vv tests/test_strace.py tests/test_store_damage.py tests/test_kill.py tests/test_hostile_weights.py tests/test_hostile_pictures.py tests/test_predict_kill.py tests/test_runtimes.py tests/test_exports.py
+	$(BIN)/python -m pytest --full -vv tests/test_strace.py tests/test_store_damage.py tests/test_kill.py tests/test_hostile_weights.py tests/test_hostile_pictures.py tests/test_predict_kill.py tests/test_runtimes.py tests/test_exports.py tests/test_native_layers.py tests/test_native_layers_operations.py tests/test_native_engine.py
 
 check: .venv/.dev  ## Lint, format, types, import rules, generated docs.
 	$(BIN)/ruff check
@@ -37,6 +37,9 @@ bench: .venv/.dev  ## Measure speeds as ratios; writes benchmarks/results/.
 	$(BIN)/python benchmarks/predict.py
 	$(BIN)/python benchmarks/int8.py
 	$(BIN)/python benchmarks/runtimes.py
+
+bench-native: .venv/.dev  ## Measure the native engine beside the runtimes; writes benchmarks/results/native.json and .png.
+	$(BIN)/python benchmarks/native.py
 
 docs: .venv/.dev  ## Write the generated pages of docs/ anew.
 	$(BIN)/python tools/make_docs.py
