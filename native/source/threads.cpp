@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <cstdint>
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -14,8 +16,10 @@ struct Threads::Shared {
     bool ending = false;
     const void* data = nullptr;
     void (*function)(const void*, int, int) = nullptr;
-    alignas(64) std::atomic<unsigned> calls{0};
-    alignas(64) std::atomic<int> busy{0};
+    // Calls so far, and in the lower half the part of the last one that is to be taken next. Parts are taken by whoever
+    // comes first, so that nobody waits for a thread that the system lets wait.
+    alignas(64) std::atomic<uint64_t> next{~uint32_t(0)};
+    alignas(64) std::atomic<int> done{0};
     std::vector<std::thread> workers;
 };
 
@@ -50,25 +54,31 @@ void Threads::start() {
     process_ = getpid();
     shared_ = new Shared;
     for (int part = 1; part < count_; ++part) {
-        shared_->workers.emplace_back([shared = shared_, part, parts = count_] { work(*shared, part, parts); });
+        shared_->workers.emplace_back([shared = shared_, parts = count_] { work(*shared, parts); });
     }
 }
 
-void Threads::work(Shared& shared, int part, int parts) {
-    for (unsigned seen = 0;;) {
+// Takes a part of a call and does it; false if there is none.
+bool Threads::work_once(Shared& shared, int parts) {
+    uint64_t next = shared.next.load(std::memory_order_acquire);
+    while (uint32_t(next) < uint32_t(parts)) {
+        // Once a part is taken its call lasts, and with it what function and data are.
+        if (!shared.next.compare_exchange_weak(next, next + 1, std::memory_order_acq_rel)) continue;
+        shared.function(shared.data, int(uint32_t(next)), parts);
+        shared.done.fetch_add(1, std::memory_order_release);
+        return true;
+    }
+    return false;
+}
+
+void Threads::work(Shared& shared, int parts) {
+    for (;;) {
         if (!shared.awake.load(std::memory_order_acquire)) {
             std::unique_lock<std::mutex> lock(shared.mutex);
             shared.changed.wait(lock, [&] { return shared.awake.load() || shared.ending; });
             if (shared.ending) return;
         }
-        wait_for([&] {
-            return shared.calls.load(std::memory_order_acquire) != seen ||
-                   !shared.awake.load(std::memory_order_acquire);
-        });
-        if (shared.calls.load(std::memory_order_acquire) == seen) continue;
-        ++seen;
-        shared.function(shared.data, part, parts);
-        shared.busy.fetch_sub(1, std::memory_order_release);
+        wait_for([&] { return work_once(shared, parts) || !shared.awake.load(std::memory_order_acquire); });
     }
 }
 
@@ -90,8 +100,10 @@ void Threads::Session::call(const void* data, void (*function)(const void*, int,
     Shared& shared = *threads_.shared_;
     shared.data = data;
     shared.function = function;
-    shared.busy.store(count() - 1, std::memory_order_relaxed);
-    shared.calls.fetch_add(1, std::memory_order_release);
-    function(data, 0, count());
-    wait_for([&] { return shared.busy.load(std::memory_order_acquire) == 0; });
+    shared.done.store(0, std::memory_order_relaxed);
+    const uint64_t calls = shared.next.load(std::memory_order_relaxed) >> 32;
+    shared.next.store((calls + 1) << 32, std::memory_order_release);
+    while (work_once(shared, count())) {
+    }
+    wait_for([&] { return shared.done.load(std::memory_order_acquire) == count(); });
 }

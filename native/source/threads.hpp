@@ -43,7 +43,8 @@ private:
     struct Shared;
 
     void start();
-    static void work(Shared& shared, int part, int parts);
+    static bool work_once(Shared& shared, int parts);
+    static void work(Shared& shared, int parts);
 
     int count_;
     int process_ = 0;
