@@ -22,9 +22,7 @@ from torchinception.layers import Pair
 from torchinception.network import Inception
 
 KEPT = 2  # plans
-PIXELS = (
-    2 * 299**2
-)  # at a time: more are no quicker, and take memory; of pictures of 64 px, 16 take half of 16 times one
+PIXELS = 2 * 224**2  # at a time; more are no quicker, and take memory: only of small pictures many pay
 
 
 def native_problem() -> str:
@@ -57,7 +55,7 @@ class NativeEngine:
         net: what to run, in evaluation mode whatever its own is.
         mean: of `run_uint8`'s pictures, each channel of 0 to 1, as in `Preprocess`.
         std: likewise.
-        batch: how many pictures are computed at a time, at most; of large ones it is two.
+        batch: how many pictures are computed at a time, at most; of large ones it is one.
         threads: how many a call uses; None: as many as PyTorch.
         tier: "direct", "default" or "fast": of the algorithms, those without Winograd's, those whose errors are of
             the order of these, or all.
