@@ -121,7 +121,7 @@ def build_simple(
     """
     for name in ("native", "torch"):
         with suppress(UsageError):
-            return build(name, net, preprocess, device=device, threads=threads, tune=False)
+            return build(name, net, preprocess, device=device, batch=8, threads=threads, tune=False)
     return build("eager", net, preprocess, device=device, threads=threads)
 
 

@@ -22,6 +22,7 @@ from torchinception.layers import Pair
 from torchinception.network import Inception
 
 KEPT = 2  # plans
+PIXELS = 2 * 224**2  # at a time; more are no quicker, and take memory: only of small pictures many pay
 
 
 def native_problem() -> str:
@@ -54,7 +55,7 @@ class NativeEngine:
         net: what to run, in evaluation mode whatever its own is.
         mean: of `run_uint8`'s pictures, each channel of 0 to 1, as in `Preprocess`.
         std: likewise.
-        batch: how many pictures are computed at a time.
+        batch: how many pictures are computed at a time, at most; of large ones it is one.
         threads: how many a call uses; None: as many as PyTorch.
         tier: "direct", "default" or "fast": of the algorithms, those without Winograd's, those whose errors are of
             the order of these, or all.
@@ -123,8 +124,8 @@ class NativeEngine:
             raise UsageError(f"the network takes pictures of {self.channels} channels, not {channels}")
         plan = self._plan(Task(stage, (rows, columns)))
         answers = torch.empty(len(pictures), *plan.shapes[plan.outputs[0]])  # (N, H, W, C)
-        for start in range(0, len(pictures), self._batch):
-            part = slice(start, start + self._batch)
+        for start in range(0, len(pictures), batch := self._fitting_batch((rows, columns))):
+            part = slice(start, start + batch)
             plan.run(pictures[part], [answers[part]])
         return answers.permute(0, 3, 1, 2)
 
@@ -144,18 +145,21 @@ class NativeEngine:
         lower = partial(self._lower, graph, task.size)
         if not self._tune:
             return lower({}).plan
-        pictures = torch.rand(self._batch, self.channels, *task.size)
-        return tuned(lower, self._rule, self.tier, pictures, self.threads)
+        pictures = torch.rand(self._fitting_batch(task.size), self.channels, *task.size)
+        return tuned(lower, partial(self._rule, len(pictures)), self.tier, pictures, self.threads)
 
     def _lower(self, graph: Graph, size: Pair, algorithms: Mapping[str, str]) -> Lowering:
-        plan = Plan(self._context, self._batch)
-        lowering = Lowering(graph, size, plan, partial(self._pack, algorithms), self._mean, self._std)
+        plan = Plan(self._context, batch := self._fitting_batch(size))
+        lowering = Lowering(graph, size, plan, partial(self._pack, algorithms, batch), self._mean, self._std)
         plan.finish(lowering.views[graph.output])
         return lowering
 
-    def _pack(self, algorithms: Mapping[str, str], layer: Layer) -> Weights:
+    def _fitting_batch(self, size: Pair) -> int:
+        return max(1, min(self._batch, PIXELS // (size[0] * size[1])))
+
+    def _pack(self, algorithms: Mapping[str, str], batch: int, layer: Layer) -> Weights:
         """Plans share the weights of the same algorithm, which live as long as one of them."""
-        algorithm = "depthwise" if layer.depthwise else algorithms.get(layer.key) or self._rule(layer)
+        algorithm = "depthwise" if layer.depthwise else algorithms.get(layer.key) or self._rule(batch, layer)
         weights = self._weights.get((layer.key, algorithm))
         if weights is None and layer.depthwise:
             weights = DepthwiseWeights(self._context, layer.kernel, layer.bias)
@@ -164,5 +168,5 @@ class NativeEngine:
         self._weights[layer.key, algorithm] = weights
         return weights
 
-    def _rule(self, layer: Layer) -> str:
-        return self._context.choose(self.tier, layer.kernel.shape, layer.stride, self._batch, *layer.size)
+    def _rule(self, batch: int, layer: Layer) -> str:
+        return self._context.choose(self.tier, layer.kernel.shape, layer.stride, batch, *layer.size)
