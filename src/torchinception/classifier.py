@@ -66,7 +66,7 @@ class Prediction:
 
 
 class Classifier:
-    """A network that names pictures, computed by an engine: PyTorch's, until `use` gives it another.
+    """A network that names pictures, computed by the engine that is there at once, until `use` gives it another.
 
     Args:
         network: takes (N, 3, size, size) as `spec.preprocess` makes it; moved to `device`, evaluation mode.
@@ -83,7 +83,7 @@ class Classifier:
         self._engine_of: list[_Weight] = []
 
     def use(self, engine: Engine) -> None:
-        """Compute with `engine` of this network from now on; once its weights change, with PyTorch's again.
+        """Compute with `engine` of this network from now on, until its weights change.
 
         A change is noticed when tensors are written to in place, as training and `load_state_dict` do, and when they
         are replaced, `tensor.data` too. PyTorch keeps no account of what is written in place through `.data`
@@ -158,8 +158,8 @@ def engine(
 
     Args:
         model: a classifier, or a network.
-        name: "auto", or "torch", "onnx" (ONNX Runtime), "openvino"; "compile" is `torch.compile` with frozen weights,
-            which takes a minute at the first call, "eager" the network as it is.
+        name: "auto", or "native", "torch", "onnx" (ONNX Runtime), "openvino"; "compile" is `torch.compile` with frozen
+            weights, which takes a minute at the first call, "eager" the network as it is.
         batch: how many pictures at a time it is to be fastest for; it takes any number.
         threads: how many the CPU is to use; None: as PyTorch.
         device: where to run, as `torch.device` takes it; None: where a classifier is, or the CPU.

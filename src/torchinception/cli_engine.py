@@ -20,8 +20,7 @@ def _auto_or_count(text: str) -> str:
 
 
 EngineName = Annotated[
-    str,
-    typer.Option("--engine", help="auto (the fastest here, measured once), torch, onnx, openvino, compile or eager."),
+    str, typer.Option("--engine", help="auto (the fastest here), native, torch, onnx, openvino, compile or eager.")
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of the CPU that compute. Default: all cores.")]
 Precision = Annotated[
