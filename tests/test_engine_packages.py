@@ -43,7 +43,7 @@ def test_a_runtime_of_no_distribution_takes_no_part(tmp_path: Path, monkeypatch:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(engine.PACKAGES, "onnx", "homemade")
     assert package_version("homemade") is None
-    assert list(engine_versions()) == ["torch", "openvino", "torchinception"]
+    assert {"onnx", "openvino"} & engine_versions().keys() == {"openvino"}
 
 
 @pytest.mark.parametrize(("package", "load"), IMPORTS.items())
