@@ -55,9 +55,9 @@ def main() -> None:
     parser.add_argument("--cold", action="store_true")
     parser.add_argument("--only", default="")
     parser.add_argument("--runs", type=int, default=12)
-    parser.add_argument("--library", type=Path)
+    parser.add_argument("--build", type=Path, help="Another libtorchinception.so.")
     arguments = parser.parse_args()
-    library = load(arguments.library)
+    library = load(arguments.build)
     level = arguments.level or library.levels()[-1]
     peak, product = library.measure(level, 192, 0.3)
     print(f"{level}: peak {peak:.0f} GFLOP/s a thread, matrix product {product:.0f}")

@@ -147,7 +147,7 @@ class _Owner:
     """Something that the library created, and that is destroyed with this object; `needs` live as long."""
 
     def __init__(self, library: Library, kind: str, handle: c_void_p, *needs: object) -> None:
-        self.library, self.handle, self.needs = library, handle, [*needs]
+        self.loaded, self.handle, self.needs = library, handle, [*needs]
         weakref.finalize(self, library.functions[f"{kind}_destroy"], handle)
 
 
@@ -162,8 +162,8 @@ class Context(_Owner):
         """The algorithm that the written rule expects to be quickest for a kernel (C', C, h, w)."""
         outputs, inputs, *kernel = shape
         arguments = (TIERS[tier], inputs, outputs, *kernel, stride, images, height, width)
-        number = self.library.call("choose", self.handle, *arguments)
-        return self.library.algorithms[number]
+        number = self.loaded.call("choose", self.handle, *arguments)
+        return self.loaded.algorithms[number]
 
 
 class Weights(_Owner):
@@ -172,7 +172,7 @@ class Weights(_Owner):
     def __init__(
         self, context: Context, algorithm: str, kernel: Tensor, bias: Tensor | None, segments: Sequence[int] = ()
     ) -> None:
-        library, number = context.library, context.library.algorithms.index(algorithm)
+        library, number = context.loaded, context.loaded.algorithms.index(algorithm)
         kernel, bias = kernel.detach().double().contiguous(), None if bias is None else bias.double().contiguous()
         parts = tuple(segments) or (len(kernel),)
         arguments = (context.handle, number, _pointer(kernel), _pointer(bias), *kernel.shape)
@@ -182,14 +182,14 @@ class Weights(_Owner):
     @property
     def bytes(self) -> int:
         """Of the packed kernel."""
-        return int(self.library.functions["weights_bytes"](self.handle))
+        return int(self.loaded.functions["weights_bytes"](self.handle))
 
 
 class DepthwiseWeights(Weights):
     """A kernel (C, 1, h, w), one filter a channel, and bias (C) or None."""
 
     def __init__(self, context: Context, kernel: Tensor, bias: Tensor | None) -> None:
-        library, (channels, _, height, width) = context.library, kernel.shape
+        library, (channels, _, height, width) = context.loaded, kernel.shape
         kernel, bias = kernel.detach().double().contiguous(), None if bias is None else bias.double().contiguous()
         arguments = (context.handle, _pointer(kernel), _pointer(bias), channels, height, width)
         _Owner.__init__(self, library, "weights", library.create("weights_create_depthwise", *arguments), context)
@@ -199,7 +199,7 @@ class Plan(_Owner):
     """Buffers and operations for pictures of one size, up to `batch` at a time."""
 
     def __init__(self, context: Context, batch: int) -> None:
-        super().__init__(context.library, "plan", context.library.create("plan_create", context.handle, batch), context)
+        super().__init__(context.loaded, "plan", context.loaded.create("plan_create", context.handle, batch), context)
         self.shapes: list[tuple[int, int, int]] = []
         self.outputs: tuple[int, ...] = ()
         self.operations = 0
@@ -207,7 +207,7 @@ class Plan(_Owner):
     def buffer(self, height: int, width: int, channels: int) -> View:
         """All channels of a new buffer."""
         self.shapes.append((height, width, channels))
-        return View(self.library.call("plan_buffer", self.handle, height, width, channels), 0, channels)
+        return View(self.loaded.call("plan_buffer", self.handle, height, width, channels), 0, channels)
 
     def add(self, operation: str, *arguments: object) -> None:
         """Call `inception_plan_<operation>` with the rest of its arguments, in their order.
@@ -235,17 +235,17 @@ class Plan(_Owner):
                 given += argument
             else:
                 given.append(POOLS.get(argument, argument) if isinstance(argument, str) else argument)
-        self.operations = self.library.call(f"plan_{operation}", self.handle, *given) + 1
+        self.operations = self.loaded.call(f"plan_{operation}", self.handle, *given) + 1
 
     def finish(self, *outputs: View) -> None:
         """No more operations; the buffers of these views are what `run` returns, in this order."""
         self.outputs = tuple(view.buffer for view in outputs)
-        self.library.call("plan_finish", self.handle, (c_int * len(outputs))(*self.outputs), len(outputs))
+        self.loaded.call("plan_finish", self.handle, (c_int * len(outputs))(*self.outputs), len(outputs))
 
     @property
     def bytes(self) -> int:
         """Of all buffers but the outputs."""
-        return int(self.library.functions["plan_bytes"](self.handle))
+        return int(self.loaded.functions["plan_bytes"](self.handle))
 
     def run(self, pictures: Tensor, into: Sequence[Tensor] | None = None, nanoseconds: Any = None) -> list[Tensor]:
         """Float32 (N, C, H, W) or uint8 (N, H, W, C) -> each output, float32 (N, C, H, W), channels last in memory.
@@ -261,7 +261,7 @@ class Plan(_Owner):
             layout, pictures = FLOAT_NHWC, pictures.contiguous(memory_format=torch.channels_last)
         results = into or [torch.empty(len(pictures), *self.shapes[buffer]) for buffer in self.outputs]
         places = (c_void_p * len(results))(*(result.data_ptr() for result in results))
-        self.library.call("plan_run", self.handle, len(pictures), layout, pictures.data_ptr(), places, nanoseconds)
+        self.loaded.call("plan_run", self.handle, len(pictures), layout, pictures.data_ptr(), places, nanoseconds)
         return [result.permute(0, 3, 1, 2) for result in results]
 
 

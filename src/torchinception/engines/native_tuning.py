@@ -31,9 +31,9 @@ def tuned(
     lowering = lower({})
     layers = {number: layer for number, layer in lowering.layers.items() if not layer.depthwise}
     of = [(layer.key, layer.stride, layer.size) for layer in layers.values()]
-    about = (VERSION, processor_name(), threads, tier, lowering.plan.library.algorithms, tuple(pictures.shape), of)
+    about = (VERSION, processor_name(), threads, tier, lowering.plan.loaded.algorithms, tuple(pictures.shape), of)
     path = cache_folder() / "engines" / f"native-{hashlib.sha256(repr(about).encode()).hexdigest()[:32]}.json"
-    found = _read(path, lowering.plan.library.algorithms)
+    found = _read(path, lowering.plan.loaded.algorithms)
     if found is None:
         found = _measure(lower, rule, tier, pictures, layers, lowering)
         with suppress(SaveError):  # then it is measured again
@@ -65,7 +65,7 @@ def _measure(
 
 def _candidates(layer: Layer, first: str, tier: str, plan: Plan) -> list[str]:
     shape = (*layer.kernel.shape[2:], layer.stride)
-    names = [name for i, name in enumerate(plan.library.algorithms) if plan.library.call("algorithm_fits", i, *shape)]
+    names = [name for i, name in enumerate(plan.loaded.algorithms) if plan.loaded.call("algorithm_fits", i, *shape)]
     allowed = [name for name in names if tier == "fast" or (name not in FAST and tier == "default")]
     return [first, *(name for name in allowed if name != first)]
 
