@@ -7,9 +7,11 @@ namespace {
 
 // A thread that has fewer rows or tiles than this would wait for weights: panels are shared out instead.
 constexpr int FEW = 20;
-// Room for the points' values of a block of tiles: as large as the second cache bears.
-constexpr size_t BLOCK_FLOATS = 160 * 1024;
+// Room for the points' values of a block of tiles. They are read for each panel, so the second cache should bear them; but
+// all weights are read for each block, so that much of them wants larger blocks.
+constexpr size_t LEAST_BLOCK = 160 * 1024, MOST_BLOCK = 640 * 1024, WEIGHTS_OF_BLOCK = 4;
 constexpr int MOST_TILES = 48;
+constexpr size_t FAR_FLOATS = 256 * 1024;  // outputs that the second cache does not hold
 
 int output_size(int size, int before, int after, int kernel, int stride) {
     const int64_t room = int64_t(before) + size + after - kernel;
@@ -65,12 +67,14 @@ void run_direct(const Kernels& kernels, const Convolution& task, const Running& 
     });
 }
 
-int tiles_at_once(const Algorithm& algorithm, int channels, int tile_rows) {
-    const int most = int(BLOCK_FLOATS / (size_t(algorithm.points()) * values_apart(channels)));
+int tiles_at_once(const Algorithm& algorithm, const inception_weights& weights, int tile_rows) {
+    const size_t wanted = weights.data.bytes() / sizeof(float) / WEIGHTS_OF_BLOCK;
+    const size_t floats = std::min(std::max(wanted, LEAST_BLOCK), MOST_BLOCK);
+    const int most = int(floats / (size_t(algorithm.points()) * values_apart(weights.inputs)));
     return std::max(tile_rows, std::min(most, MOST_TILES) / tile_rows * tile_rows);
 }
 
-void run_winograd(const Kernels& kernels, const WinogradTask& task, const Running& running) {
+void run_winograd(const Kernels& kernels, const WinogradTask& task, int block, const Running& running) {
     const int tiles = task.convolution.images * task.tiles_down * task.tiles_across;
     const int panels = task.convolution.panels.count, threads = running.threads.count();
     const auto input = kernels.winograd_input[task.number - 1];
@@ -84,9 +88,7 @@ void run_winograd(const Kernels& kernels, const WinogradTask& task, const Runnin
         });
         return;
     }
-    const int channels = task.convolution.from.channels;
-    const int block = tiles_at_once(*task.algorithm, channels, kernels.tile_rows);
-    const size_t values = size_t(task.algorithm->points()) * block * values_apart(channels);
+    const size_t values = size_t(task.algorithm->points()) * block * values_apart(task.convolution.from.channels);
     running.threads.run([&](int part, int parts) {
         const Range mine = part_of(tiles, part, parts, kernels.tile_rows);
         const int count = mine.last - mine.first, blocks = (count + block - 1) / block;
@@ -135,7 +137,7 @@ int inception_plan_convolution(inception_plan* plan, inception_view source, cons
         task.panels = {weights->data.data(), weights->groups, weights->panels};
         const Kernels& kernels = *plan->context.kernels;
         const int threads = plan->context.threads.count(), apart = values_apart(from.channels);
-        const int block = algorithm->is_direct() ? 0 : tiles_at_once(*algorithm, from.channels, kernels.tile_rows);
+        const int block = algorithm->is_direct() ? 0 : tiles_at_once(*algorithm, *weights, kernels.tile_rows);
         const size_t points = algorithm->points(), columns = size_t(kernels.panel_groups) * GROUP;
         plan->reserve(size_t(weights->kernel_width) * from.channels + GROUP,
                       points * (block * apart + std::max(block, FEW * threads) * columns),
@@ -150,8 +152,9 @@ int inception_plan_convolution(inception_plan* plan, inception_view source, cons
             if (algorithm->is_direct()) return run_direct(kernels, here, running);
             const int down = (here.to_height + algorithm->tile_height - 1) / algorithm->tile_height;
             const int across = (here.to_width + algorithm->tile_width - 1) / algorithm->tile_width;
-            run_winograd(kernels, {here, algorithm, weights->algorithm, weights->slots, weights->slot_count, down, across},
-                         running);
+            const bool is_far = size_t(here.images) * here.to_height * here.to_width * weights->outputs > FAR_FLOATS;
+            run_winograd(kernels, {here, algorithm, weights->algorithm, weights->order.data(), weights->slot_count, down,
+                                   across, is_far}, block, running);
         });
     });
 }

@@ -77,13 +77,18 @@ struct Algorithm {
     SHARED_INLINE bool is_direct() const { return tile_height == 0; }
 };
 
+struct PointSlot {
+    unsigned char point, slot;
+};
+
 struct WinogradTask {
     Convolution convolution;
     const Algorithm* algorithm;
     int number;                  // of the algorithm
-    const unsigned char* slots;  // which matrix of weights each point has
+    const PointSlot* order;      // of the points: those that share a matrix of weights together
     int slot_count;
     int tiles_down, tiles_across;
+    bool is_far;  // where the outputs go is larger than the second cache
 };
 
 // Between rows of a Winograd product's left side: whole vectors, and not a power of two, which would meet in one place

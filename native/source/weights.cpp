@@ -1,5 +1,6 @@
 #include "weights.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <numeric>
 
@@ -110,8 +111,11 @@ inception_weights* pack(const inception_context& context, int number, const doub
         weights->slot_count = slot_count(algorithm);
         for (int point = 0; point < algorithm.points(); ++point) {
             const int y = point / algorithm.span_width, x = point % algorithm.span_width;
-            weights->slots[point] = static_cast<unsigned char>(down.slots[y] * across.rows + across.slots[x]);
+            const int slot = down.slots[y] * across.rows + across.slots[x];
+            weights->order.push_back({static_cast<unsigned char>(point), static_cast<unsigned char>(slot)});
         }
+        std::stable_sort(weights->order.begin(), weights->order.end(),
+                         [](PointSlot a, PointSlot b) { return a.slot < b.slot; });
     }
     weights->data = Floats(columns.size() * inputs * weights->slot_count);
     weights->bias = Floats(columns.size());

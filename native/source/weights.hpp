@@ -18,7 +18,7 @@ struct inception_weights {
     int outputs, inputs, kernel_height, kernel_width;
     std::vector<int> segments;
     int groups = 0, panels = 0, slot_count = 0;
-    unsigned char slots[256] = {};
+    std::vector<PointSlot> order;
     // (panels, slots, inputs, columns of the panel); depthwise (taps, channels), then the bias.
     Floats data;
     Floats bias;  // (groups, GROUP)

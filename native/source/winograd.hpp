@@ -70,6 +70,25 @@ struct ToProducts {
     INLINE void operator()(int r, int v, Vector sum) const { store(to + int64_t(r) * apart + v * LANES, sum); }
 };
 
+constexpr int AHEAD = 2;  // tiles
+
+// Ahead of being written, lines of the output have to come into the cache.
+template <class Down, class Across>
+INLINE void fetch_outputs(const WinogradTask& task, int tile, const Destination* groups, int count) {
+    const Place place(task, tile);
+    const Convolution& convolution = task.convolution;
+    const int64_t row = int64_t(place.image) * convolution.to_height + place.y * Down::outputs;
+    const int64_t pixel = row * convolution.to_width + place.x * Across::outputs;
+    for (int y = 0; y < Down::outputs; ++y) {
+        for (int x = 0; x < Across::outputs; ++x) {
+            for (int group = 0; group < count; ++group) {
+                const Destination& to = groups[group];
+                __builtin_prefetch(to.to + (pixel + int64_t(y) * convolution.to_width + x) * to.to_apart, 1);
+            }
+        }
+    }
+}
+
 template <class Down, class Across>
 void transform_back(const WinogradTask& task, Range tiles, const Destination* groups, int count,
                     const float* products) {
@@ -81,6 +100,7 @@ void transform_back(const WinogradTask& task, Range tiles, const Destination* gr
         const int top = place.y * height, left = place.x * width;
         const int rows_left = convolution.to_height - top, columns_left = convolution.to_width - left;
         const int64_t pixel = (int64_t(place.image) * convolution.to_height + top) * convolution.to_width + left;
+        if (task.is_far && tile + AHEAD < tiles.last) fetch_outputs<Down, Across>(task, tile + AHEAD, groups, count);
         for (int v = 0; v < count * VECTORS; ++v, products += LANES) {
             Vector half[Down::outputs * Across::span], done[width];
             repeat<Across::span>([&](auto x) INLINE_LAMBDA {
@@ -116,8 +136,9 @@ void winograd_output(const WinogradTask& task, Range tiles, Range panels, const 
     for (int panel = panels.first; panel < panels.last; ++panel) {
         const int group = convolution.panels.group(panel), groups = convolution.panels.group(panel + 1) - group;
         const float* weights = convolution.panels.data + int64_t(group) * GROUP * task.slot_count * depth;
-        for (int point = 0; point < points; ++point) {
-            const float* matrix = weights + int64_t(task.slots[point]) * depth * groups * GROUP;
+        for (int number = 0; number < points; ++number) {
+            const auto [point, slot] = task.order[number];
+            const float* matrix = weights + int64_t(slot) * depth * groups * GROUP;
             const float* ahead = matrix + depth * groups * GROUP;
             const int ahead_step = groups * GROUP / steps;
             for (int step = 0, row = 0, next; step < steps; ++step, row = next) {
