@@ -71,7 +71,7 @@ static void direct(const Convolution& task, Range rows, Range panels, float* scr
             const int step = groups * GROUP / tiles;
             for (int tile = 0, row = 0, next; tile < tiles; ++tile, row = next) {
                 next = (tile + 1) * count / tiles;
-                multiply_any(next - row, groups, table + row, taps, count, depth, weights, ahead + int64_t(tile) * taps * depth * step,
+                multiply_any(next - row, groups, table + row, taps, count, depth, RUN, weights, ahead + int64_t(tile) * taps * depth * step,
                              step, ToDestination{task.destinations + group, first + row});
             }
         }

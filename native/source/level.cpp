@@ -46,7 +46,7 @@ static void measure(int depth, double seconds, double* peak_gflops, double* prod
     const int runs = 1 + 2000000 / (depth * rows * columns);
     *product_gflops = best_gflops(seconds / 2, 2.0 * runs * depth * rows * columns, [&] {
         for (int i = 0; i < runs; ++i) {
-            multiply<rows, columns / LANES>(row, 1, 0, depth, memory + rows * depth, memory, 0,
+            multiply<rows, columns / LANES>(row, 1, 0, depth, RUN, memory + rows * depth, memory, 0,
                                          ToProducts{products, columns});
         }
     });

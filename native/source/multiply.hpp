@@ -6,50 +6,69 @@
 
 namespace LEVEL {
 
-// sums[r][v] = sum over taps t and k < depth of rows[t * taps_apart + r][k] * panel[t * depth + k][v], in that order
-// whatever the size of the tile, so that splitting rows another way changes no bit. `finish(r, v, sum)` takes each.
-// Meanwhile lines of the weights that come next are fetched, from `ahead` on, `ahead_step` floats for each k: weights of
-// a network are larger than all caches.
+constexpr int RUN = 64;  // products that are added up after each other
+
+// sums[r][v] = sum over taps t and k < depth of rows[t * taps_apart + r][k] * panel[t * depth + k][v], in an order that
+// is the same whatever the size of the tile, so that splitting rows another way changes no bit. The order: `run` products
+// after each other, and then the sums of these, since the error of a sum grows with the number of terms.
+// `finish(r, v, sum)` takes each. Meanwhile lines of the weights that come next are fetched, from `ahead` on, `ahead_step`
+// floats for each k: weights of a network are larger than all caches.
 template <int Rows, int Vectors, class Finish>
-__attribute__((noinline)) void multiply(const float* const* rows, int taps, int taps_apart, int depth,
+__attribute__((noinline)) void multiply(const float* const* rows, int taps, int taps_apart, int depth, int run,
                                         const float* panel, const float* ahead, int ahead_step,
                                         const Finish& finish) {
-    Vector sums[Rows * Vectors] = {};
+    Vector sums[Rows * Vectors] = {}, totals[Rows * Vectors] = {};
+    int room = run;
+    bool carried = false;
     for (int tap = 0; tap < taps; ++tap, rows += taps_apart) {
         const float* row[Rows];
         repeat<Rows>([&](auto r) INLINE_LAMBDA { row[r] = rows[r]; });
+        for (int k = 0; k < depth;) {
+            const int end = least(depth, k + room);
+            room -= end - k;
 #pragma GCC unroll 4
-        for (int k = 0; k < depth; ++k, panel += Vectors * LANES) {
-            Vector column[Vectors];
-            repeat<Vectors / VECTORS>([&](auto g) INLINE_LAMBDA { __builtin_prefetch(ahead + g * GROUP); });
-            ahead += ahead_step;
-            repeat<Vectors>([&](auto v) INLINE_LAMBDA { column[v] = load(panel + v * LANES); });
-            repeat<Rows>([&](auto r) INLINE_LAMBDA {
-                const Vector value = all(row[r][k]);
-                repeat<Vectors>([&](auto v) INLINE_LAMBDA { sums[r * Vectors + v] += value * column[v]; });
+            for (; k < end; ++k, panel += Vectors * LANES) {
+                Vector column[Vectors];
+                repeat<Vectors / VECTORS>([&](auto g) INLINE_LAMBDA { __builtin_prefetch(ahead + g * GROUP); });
+                ahead += ahead_step;
+                repeat<Vectors>([&](auto v) INLINE_LAMBDA { column[v] = load(panel + v * LANES); });
+                repeat<Rows>([&](auto r) INLINE_LAMBDA {
+                    const Vector value = all(row[r][k]);
+                    repeat<Vectors>([&](auto v) INLINE_LAMBDA { sums[r * Vectors + v] += value * column[v]; });
+                });
+            }
+            if (room > 0) continue;
+            repeat<Rows * Vectors>([&](auto i) INLINE_LAMBDA {
+                totals[i] = carried ? totals[i] + sums[i] : sums[i];
+                sums[i] = Vector{};
             });
+            room = run;
+            carried = true;
         }
     }
     repeat<Rows>([&](auto r) INLINE_LAMBDA {
-        repeat<Vectors>([&](auto v) INLINE_LAMBDA { finish(int(r), int(v), sums[r * Vectors + v]); });
+        repeat<Vectors>([&](auto v) INLINE_LAMBDA {
+            const int i = r * Vectors + v;
+            finish(int(r), int(v), carried ? totals[i] + sums[i] : sums[i]);
+        });
     });
 }
 
 // For any number of rows up to TILE_ROWS, and of groups up to PANEL_GROUPS.
 template <int Rows = TILE_ROWS, int Groups = PANEL_GROUPS, class Finish>
-INLINE void multiply_any(int rows, int groups, const float* const* row, int taps, int taps_apart, int depth,
+INLINE void multiply_any(int rows, int groups, const float* const* row, int taps, int taps_apart, int depth, int run,
                          const float* panel, const float* ahead, int ahead_step, const Finish& finish) {
     if constexpr (Rows > 1) {
         if (rows < Rows) {
-            return multiply_any<Rows - 1, Groups>(rows, groups, row, taps, taps_apart, depth, panel, ahead, ahead_step, finish);
+            return multiply_any<Rows - 1, Groups>(rows, groups, row, taps, taps_apart, depth, run, panel, ahead, ahead_step, finish);
         }
     }
     if constexpr (Groups > 1) {
         if (groups < Groups) {
-            return multiply_any<Rows, Groups - 1>(rows, groups, row, taps, taps_apart, depth, panel, ahead, ahead_step, finish);
+            return multiply_any<Rows, Groups - 1>(rows, groups, row, taps, taps_apart, depth, run, panel, ahead, ahead_step, finish);
         }
     }
-    multiply<Rows, Groups * VECTORS>(row, taps, taps_apart, depth, panel, ahead, ahead_step, finish);
+    multiply<Rows, Groups * VECTORS>(row, taps, taps_apart, depth, run, panel, ahead, ahead_step, finish);
 }
 
 }  // namespace LEVEL

@@ -129,7 +129,8 @@ void transform_back(const WinogradTask& task, Range tiles, const Destination* gr
 template <class Down, class Across>
 void winograd_output(const WinogradTask& task, Range tiles, Range panels, const float* values, int first, int rows,
                      float* products) {
-    constexpr int points = Down::span * Across::span;
+    constexpr int points = Down::span * Across::span, longest = Down::span > Across::span ? Down::span : Across::span;
+    constexpr int run = longest > 9 ? RUN / 2 : RUN;  // the more points, the more their products cancel
     const Convolution& convolution = task.convolution;
     const int depth = convolution.from.channels, apart = values_apart(depth), count = tiles.last - tiles.first;
     const int steps = (count + TILE_ROWS - 1) / TILE_ROWS;
@@ -148,7 +149,7 @@ void winograd_output(const WinogradTask& task, Range tiles, Range panels, const 
                     left[r] = values + (int64_t(point) * rows + tiles.first - first + row + r) * apart;
                 }
                 float* to = products + (int64_t(row) * points + point) * groups * GROUP;
-                multiply_any(next - row, groups, left, 1, 0, depth, matrix, ahead + int64_t(step) * depth * ahead_step, ahead_step,
+                multiply_any(next - row, groups, left, 1, 0, depth, run, matrix, ahead + int64_t(step) * depth * ahead_step, ahead_step,
                              ToProducts{to, points * groups * GROUP});
             }
         }
