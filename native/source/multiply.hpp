@@ -6,7 +6,7 @@
 
 namespace LEVEL {
 
-constexpr int RUN = 64;  // products that are added up after each other
+constexpr int RUN = 128;  // products that are added up after each other
 
 // sums[r][v] = sum over taps t and k < depth of rows[t * taps_apart + r][k] * panel[t * depth + k][v], in an order that
 // is the same whatever the size of the tile, so that splitting rows another way changes no bit. The order: `run` products
@@ -19,7 +19,6 @@ __attribute__((noinline)) void multiply(const float* const* rows, int taps, int 
                                         const Finish& finish) {
     Vector sums[Rows * Vectors] = {}, totals[Rows * Vectors] = {};
     int room = run;
-    bool carried = false;
     for (int tap = 0; tap < taps; ++tap, rows += taps_apart) {
         const float* row[Rows];
         repeat<Rows>([&](auto r) INLINE_LAMBDA { row[r] = rows[r]; });
@@ -39,17 +38,16 @@ __attribute__((noinline)) void multiply(const float* const* rows, int taps, int 
             }
             if (room > 0) continue;
             repeat<Rows * Vectors>([&](auto i) INLINE_LAMBDA {
-                totals[i] = carried ? totals[i] + sums[i] : sums[i];
+                totals[i] += sums[i];
                 sums[i] = Vector{};
             });
             room = run;
-            carried = true;
         }
     }
     repeat<Rows>([&](auto r) INLINE_LAMBDA {
         repeat<Vectors>([&](auto v) INLINE_LAMBDA {
             const int i = r * Vectors + v;
-            finish(int(r), int(v), carried ? totals[i] + sums[i] : sums[i]);
+            finish(int(r), int(v), totals[i] + sums[i]);
         });
     });
 }

@@ -22,16 +22,6 @@ struct Cut {
     INLINE int cells() const { return (bottom - top) * (right - left); }
 };
 
-INLINE Vector load_some(const float* from, int count) { return count >= LANES ? load(from) : load(from, count); }
-
-INLINE void store_some(float* to, Vector value, int count) {
-    if (count >= LANES) {
-        store(to, value);
-    } else {
-        store(to, value, count);
-    }
-}
-
 // The largest or the sum of `Vectors` vectors of channels, of which the last may be short.
 template <bool Largest, int Vectors>
 INLINE void reduce(const Pixels& from, const float* first, const Cut& cut, int left, Vector* total) {

@@ -58,6 +58,16 @@ INLINE void store(float* to, Vector value, int count) {
 #endif
 }
 
+INLINE Vector load_some(const float* from, int count) { return count >= LANES ? load(from) : load(from, count); }
+
+INLINE void store_some(float* to, Vector value, int count) {
+    if (count >= LANES) {
+        store(to, value);
+    } else {
+        store(to, value, count);
+    }
+}
+
 // What is not a number stays. Compilers know this form as the instruction of x86, whose second operand wins then.
 INLINE Vector larger(Vector least, Vector value) { return value < least ? least : value; }
 

@@ -17,6 +17,25 @@ struct Place {
     }
 };
 
+// The pixels of a tile, wherever they are, become the values of its points, `apart` floats from each other.
+template <class Down, class Across, class Pixel>
+INLINE void transform_input(const Pixel& pixel, int channels, float* to, int64_t apart) {
+    constexpr int height = Down::span, width = Across::span;
+    for (int channel = 0; channel < channels; channel += LANES) {
+        const int left = channels - channel;
+        Vector half[height * width], done[width];
+        repeat<width>([&](auto x) INLINE_LAMBDA {
+            Vector column[height];
+            repeat<height>([&](auto y) INLINE_LAMBDA { column[y] = load_some(pixel(y, x) + channel, left); });
+            Down::template input<1, width>(column, half + x);
+        });
+        repeat<height>([&](auto y) INLINE_LAMBDA {
+            Across::template input<1, 1>(half + y * width, done);
+            repeat<width>([&](auto x) INLINE_LAMBDA { store(to + (y * width + x) * apart + channel, done[x]); });
+        });
+    }
+}
+
 template <class Down, class Across>
 void winograd_input(const WinogradTask& task, Range tiles, float* values, int first, int rows) {
     constexpr int height = Down::span, width = Across::span;
@@ -28,37 +47,23 @@ void winograd_input(const WinogradTask& task, Range tiles, float* values, int fi
         const Place place(task, tile);
         const int top = place.y * Down::outputs * window.stride - window.top;
         const int left = place.x * Across::outputs * window.stride - window.left;
-        const float* pixels[height * width];
-        const bool whole_tile = top >= 0 && top + height <= from.height && left >= 0 && left + width <= from.width;
-        const float* corner = whole_tile ? from.at(place.image, top, left) : nullptr;
-        for (int i = 0; i < height * width; ++i) {
-            const int y = i / width, x = i % width;
-            if (whole_tile) {
-                pixels[i] = corner + (int64_t(y) * from.width + x) * from.apart;
-                continue;
-            }
-            const bool inside = top + y >= 0 && top + y < from.height && left + x >= 0 && left + x < from.width;
-            pixels[i] = inside ? from.at(place.image, top + y, left + x) : convolution.zeros;
-        }
+        const bool inside = top >= 0 && top + height <= from.height && left >= 0 && left + width <= from.width;
         float* to = values + int64_t(tile - first) * apart;
-        for (int channel = 0; channel < from.channels; channel += LANES) {
-            const bool whole = channel + LANES <= from.channels;
-            Vector half[height * width], done[width];
-            repeat<width>([&](auto x) INLINE_LAMBDA {
-                Vector column[height];
-                repeat<height>([&](auto y) INLINE_LAMBDA {
-                    const float* at = pixels[y * width + x] + channel;
-                    column[y] = whole ? load(at) : load(at, from.channels - channel);
-                });
-                Down::template input<1, width>(column, half + x);
-            });
-            repeat<height>([&](auto y) INLINE_LAMBDA {
-                Across::template input<1, 1>(half + y * width, done);
-                repeat<width>([&](auto x) INLINE_LAMBDA {
-                    store(to + int64_t(y * width + x) * rows * apart + channel, done[x]);
-                });
-            });
+        if (inside) {
+            const float* corner = from.at(place.image, top, left);
+            const int64_t row = int64_t(from.width) * from.apart;
+            transform_input<Down, Across>(
+                [&](int y, int x) INLINE_LAMBDA { return corner + y * row + x * from.apart; }, from.channels, to, rows * apart);
+            continue;
         }
+        const float* pixels[height * width];
+        for (int i = 0; i < height * width; ++i) {
+            const int y = top + i / width, x = left + i % width;
+            const bool there = y >= 0 && y < from.height && x >= 0 && x < from.width;
+            pixels[i] = there ? from.at(place.image, y, x) : convolution.zeros;
+        }
+        transform_input<Down, Across>([&](int y, int x) INLINE_LAMBDA { return pixels[y * width + x]; }, from.channels, to,
+                                      rows * apart);
     }
 }
 
@@ -112,11 +117,16 @@ void transform_back(const WinogradTask& task, Range tiles, const Destination* gr
             });
             const Destination& group = groups[v / VECTORS];
             const int column = v % VECTORS * LANES;
+            const bool plain = !group.added && group.columns - column >= LANES;
+            float* to = group.to + pixel * group.to_apart + column;
+            const int64_t row = int64_t(convolution.to_width) * group.to_apart;
+            const Vector bias = load(group.bias + column), lowest = all(group.least);
             repeat<height>([&](auto y) INLINE_LAMBDA {
                 if (y >= rows_left) return;
                 Across::template output<1, 1>(half + y * Across::span, done);
                 repeat<width>([&](auto x) INLINE_LAMBDA {
                     if (x >= columns_left) return;
+                    if (plain) return store(to + y * row + x * group.to_apart, larger(lowest, done[x] + bias));
                     const int64_t at = pixel + int64_t(y) * convolution.to_width + x;
                     ToDestination::finish(group, at, column, group.columns - column, done[x]);
                 });
@@ -130,7 +140,7 @@ template <class Down, class Across>
 void winograd_output(const WinogradTask& task, Range tiles, Range panels, const float* values, int first, int rows,
                      float* products) {
     constexpr int points = Down::span * Across::span, longest = Down::span > Across::span ? Down::span : Across::span;
-    constexpr int run = longest > 9 ? RUN / 2 : RUN;  // the more points, the more their products cancel
+    constexpr int run = longest > 9 ? RUN / 4 : RUN;  // the more points, the more their products cancel
     const Convolution& convolution = task.convolution;
     const int depth = convolution.from.channels, apart = values_apart(depth), count = tiles.last - tiles.first;
     const int steps = (count + TILE_ROWS - 1) / TILE_ROWS;
