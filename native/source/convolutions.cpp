@@ -9,7 +9,7 @@ namespace {
 constexpr int FEW = 20;
 // Room for the points' values of a block of tiles. They are read for each panel, so the second cache should bear them; but
 // all weights are read for each block, so that much of them wants larger blocks.
-constexpr size_t LEAST_BLOCK = 160 * 1024, MOST_BLOCK = 640 * 1024, WEIGHTS_OF_BLOCK = 4;
+constexpr size_t LEAST_BLOCK = 96 * 1024, MOST_BLOCK = 640 * 1024, WEIGHTS_OF_BLOCK = 4;
 constexpr int MOST_TILES = 48;
 constexpr size_t FAR_FLOATS = 256 * 1024;  // outputs that the second cache does not hold
 

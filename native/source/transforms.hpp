@@ -188,6 +188,34 @@ struct Transform_4_4_1 {
     }
 };
 
+struct Transform_4_2_1 {
+    static constexpr int outputs = 4, span = 5;
+
+    template <int From, int To>
+    static INLINE void input(const Vector* from, Vector* to) {
+        const Vector whole0 = from[3 * From] - 2.25f * from[1 * From];
+        const Vector half0 = 0.5f * from[2 * From] - 1.125f * from[0 * From];
+        to[0 * To] = whole0 + half0;
+        to[1 * To] = whole0 - half0;
+        const Vector whole1 = from[3 * From] - 0.25f * from[1 * From];
+        const Vector half1 = 1.5f * from[2 * From] - 0.375f * from[0 * From];
+        to[2 * To] = whole1 + half1;
+        to[3 * To] = whole1 - half1;
+        to[4 * To] = 0.5625f * from[0 * From] + from[4 * From] - 2.5f * from[2 * From];
+    }
+    template <int From, int To>
+    static INLINE void output(const Vector* from, Vector* to) {
+        const Vector sum0 = from[0 * From] + from[1 * From];
+        const Vector difference0 = from[0 * From] - from[1 * From];
+        const Vector sum1 = from[2 * From] + from[3 * From];
+        const Vector difference1 = from[2 * From] - from[3 * From];
+        to[0 * To] = sum0 + sum1;
+        to[1 * To] = 0.5f * difference0 + 1.5f * difference1;
+        to[2 * To] = 0.25f * sum0 + 2.25f * sum1;
+        to[3 * To] = 0.125f * difference0 + 3.375f * difference1 + from[4 * From];
+    }
+};
+
 struct Transform_1_1_1 {
     static constexpr int outputs = 1, span = 1;
 
@@ -345,6 +373,7 @@ struct Transform_3_3_2 {
     _(Transform_2_5_1, Transform_2_5_1) \
     _(Transform_4_5_1, Transform_4_5_1) \
     _(Transform_4_4_1, Transform_4_4_1) \
+    _(Transform_4_2_1, Transform_4_2_1) \
     _(Transform_1_1_1, Transform_2_3_1) \
     _(Transform_1_1_1, Transform_4_3_1) \
     _(Transform_1_1_1, Transform_4_7_1) \
