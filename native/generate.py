@@ -39,6 +39,7 @@ def pairs(*positive):
 POINTS = {
     (2, 3): [0, *pairs(1)],
     (4, 3): [0, *pairs(sqrt(0.5), sqrt(2))],
+    (5, 3): pairs(0.25, 0.875, 1.75),
     (6, 3): [0, *pairs(0.5, 1, 2)],
     (2, 5): [0, *pairs(sqrt(0.5), sqrt(2))],
     (4, 5): [0, *pairs(0.5, 1, 2)],
@@ -53,7 +54,7 @@ STRIDED = (2, 3)  # outputs of the transforms of stride 2
 # name, (outputs, taps, stride) down, the same across. The numbers of algorithms are their places here, behind "direct".
 ONE = (1, 1, 1)
 ALGORITHMS = [
-    (f"F({m}x{m},{r}x{r})", (m, r, 1), (m, r, 1)) for m, r in ((2, 3), (4, 3), (6, 3), (2, 5), (4, 5), (4, 4), (4, 2))
+    (f"F({m}x{m},{r}x{r})", (m, r, 1), (m, r, 1)) for m, r in ((2, 3), (4, 3), (5, 3), (6, 3), (2, 5), (4, 5), (4, 4), (4, 2))
 ]
 ALGORITHMS += [(f"F(1x{m},1x{r})", ONE, (m, r, 1)) for m, r in ((2, 3), (4, 3), (4, 7), (6, 7))]
 ALGORITHMS += [(f"F({m}x1,{r}x1)", (m, r, 1), ONE) for m, r in ((2, 3), (4, 3), (4, 7), (6, 7))]

@@ -7,16 +7,17 @@
 
 // The rule: each algorithm's time, counted in multiply-adds of the product, is
 //
-//   max(products, weights * fetch) + (transformed inputs + outputs of products) * TRANSFORM
+//   max(products, weights * fetch) + (inputs and outputs of products) * (weights of each input and output) / 2
 //
 // Products overlap with fetching the weights, which come from memory each time: a network's are larger than the caches.
 // That is why small maps with many channels want small transforms, whose weights have grown less, and large maps or
-// batches large ones. Direct convolution transforms nothing, but its sums too have to be begun and put away.
-// The two numbers were fitted to the times of all 312 layers of the family that have a choice, with cold weights, batches
-// of 1 and 8, on Zen 5: what the rule chooses takes 0.4 % longer in all than the quickest. Within networks, tuning finds out.
-constexpr double TRANSFORM = 16;
+// batches large ones. The larger a transform is, the less it is done in registers. Direct convolution transforms
+// nothing, but its sums too have to be begun and put away. The numbers were fitted to the times of all layers of the
+// family that have a choice, with cold weights, batches of 1 and 8, on Zen 5: what the rule chooses takes 1 % longer in all
+// than the quickest. Within networks, tuning finds out.
+constexpr double TRANSFORM = 0.5, PUT_AWAY = 8;
 
-static double fetch_of(int level) { return level == INCEPTION_AVX512 ? 9 : 6; }
+static double fetch_of(int level) { return level == INCEPTION_AVX512 ? 15 : 6; }
 
 // Points far from 1 lose digits: these are for the fast tier alone.
 static bool is_exact(const Algorithm& algorithm) {
@@ -28,11 +29,12 @@ static double time_of(const Algorithm& algorithm, const Layer& layer, double fet
     if (algorithm.is_direct()) {
         const double taps = double(layer.kernel_height) * layer.kernel_width;
         const double pixels = double(layer.images) * layer.height * layer.width;
-        return std::max(pixels, fetch) * taps * pairs + pixels * outputs * TRANSFORM;
+        return std::max(pixels, fetch) * taps * pairs + pixels * outputs * PUT_AWAY;
     }
     const double down = std::ceil(double(layer.height) / algorithm.tile_height);
     const double values = layer.images * down * std::ceil(double(layer.width) / algorithm.tile_width) * algorithm.points();
-    return std::max(values, slot_count(algorithm) * fetch) * pairs + values * (layer.inputs + outputs) * TRANSFORM;
+    const double slots = slot_count(algorithm);
+    return std::max(values, slots * fetch) * pairs + values * (layer.inputs + outputs) * slots * TRANSFORM;
 }
 
 int choose(const inception_context& context, int tier, const Layer& layer) {

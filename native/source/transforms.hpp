@@ -55,6 +55,41 @@ struct Transform_4_3_1 {
     }
 };
 
+struct Transform_5_3_1 {
+    static constexpr int outputs = 5, span = 7;
+
+    template <int From, int To>
+    static INLINE void input(const Vector* from, Vector* to) {
+        const Vector whole0 = 2.344726562f * from[1 * From] + from[5 * From] - 3.828125f * from[3 * From];
+        const Vector half0 = 0.5861816406f * from[0 * From] + 0.25f * from[4 * From] - 0.95703125f * from[2 * From];
+        to[0 * To] = whole0 + half0;
+        to[1 * To] = whole0 - half0;
+        const Vector whole1 = 0.19140625f * from[1 * From] + from[5 * From] - 3.125f * from[3 * From];
+        const Vector half1 = 0.1674804688f * from[0 * From] + 0.875f * from[4 * From] - 2.734375f * from[2 * From];
+        to[2 * To] = whole1 + half1;
+        to[3 * To] = whole1 - half1;
+        const Vector whole2 = 0.0478515625f * from[1 * From] + from[5 * From] - 0.828125f * from[3 * From];
+        const Vector half2 = 0.08374023438f * from[0 * From] + 1.75f * from[4 * From] - 1.44921875f * from[2 * From];
+        to[4 * To] = whole2 + half2;
+        to[5 * To] = whole2 - half2;
+        to[6 * To] = 2.583984375f * from[2 * From] + from[6 * From] - 0.1465454102f * from[0 * From] - 3.890625f * from[4 * From];
+    }
+    template <int From, int To>
+    static INLINE void output(const Vector* from, Vector* to) {
+        const Vector sum0 = from[0 * From] + from[1 * From];
+        const Vector difference0 = from[0 * From] - from[1 * From];
+        const Vector sum1 = from[2 * From] + from[3 * From];
+        const Vector difference1 = from[2 * From] - from[3 * From];
+        const Vector sum2 = from[4 * From] + from[5 * From];
+        const Vector difference2 = from[4 * From] - from[5 * From];
+        to[0 * To] = sum0 + sum1 + sum2;
+        to[1 * To] = 0.25f * difference0 + 0.875f * difference1 + 1.75f * difference2;
+        to[2 * To] = 0.0625f * sum0 + 0.765625f * sum1 + 3.0625f * sum2;
+        to[3 * To] = 0.015625f * difference0 + 0.669921875f * difference1 + 5.359375f * difference2;
+        to[4 * To] = 0.00390625f * sum0 + 0.5861816406f * sum1 + 9.37890625f * sum2 + from[6 * From];
+    }
+};
+
 struct Transform_6_3_1 {
     static constexpr int outputs = 6, span = 8;
 
@@ -369,6 +404,7 @@ struct Transform_3_3_2 {
 #define FOR_EACH_ALGORITHM(_) \
     _(Transform_2_3_1, Transform_2_3_1) \
     _(Transform_4_3_1, Transform_4_3_1) \
+    _(Transform_5_3_1, Transform_5_3_1) \
     _(Transform_6_3_1, Transform_6_3_1) \
     _(Transform_2_5_1, Transform_2_5_1) \
     _(Transform_4_5_1, Transform_4_5_1) \
