@@ -35,7 +35,7 @@ def pairs(*positive):
 
 
 # (outputs, taps): finite points, in pairs of neighbours but for 0; infinity comes last. Which points decides the error:
-# these are the best of a search.
+# these are the best of a search, and have few binary digits, so that the coefficients of B are hardly rounded.
 POINTS = {
     (2, 3): [0, *pairs(1)],
     (4, 3): [0, *pairs(sqrt(0.5), sqrt(2))],
@@ -53,9 +53,8 @@ POINTS = {
 STRIDED = (2, 3)  # outputs of the transforms of stride 2
 # name, (outputs, taps, stride) down, the same across. The numbers of algorithms are their places here, behind "direct".
 ONE = (1, 1, 1)
-ALGORITHMS = [
-    (f"F({m}x{m},{r}x{r})", (m, r, 1), (m, r, 1)) for m, r in ((2, 3), (4, 3), (5, 3), (6, 3), (2, 5), (4, 5), (4, 4), (4, 2))
-]
+SQUARE = ((2, 3), (4, 3), (5, 3), (6, 3), (2, 5), (4, 5), (4, 4), (4, 2))
+ALGORITHMS = [(f"F({m}x{m},{r}x{r})", (m, r, 1), (m, r, 1)) for m, r in SQUARE]
 ALGORITHMS += [(f"F(1x{m},1x{r})", ONE, (m, r, 1)) for m, r in ((2, 3), (4, 3), (4, 7), (6, 7))]
 ALGORITHMS += [(f"F({m}x1,{r}x1)", (m, r, 1), ONE) for m, r in ((2, 3), (4, 3), (4, 7), (6, 7))]
 ALGORITHMS += [(f"F({m}x{m},3x3)/2", (m, 3, 2), (m, 3, 2)) for m in STRIDED]
