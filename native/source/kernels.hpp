@@ -93,8 +93,8 @@ SHARED_INLINE int values_apart(int channels) { return (channels + GROUP - 1) / G
 struct PoolTask {
     Pixels from, to;
     Window window;
-    int kind;  // inception_pool
-    const float* bias;
+    int kind;           // inception_pool
+    const float* bias;  // or null
     float least;
 };
 
@@ -103,6 +103,12 @@ struct DepthwiseTask {
     Window window;
     const float* kernel;  // (kernel_height * kernel_width, channels), then the bias
     float least_read, least;
+};
+
+struct AffineTask {
+    Pixels from, added, to;     // `added` of no data: none
+    const float *scale, *shift;  // or null
+    float least;
 };
 
 typedef void (*WinogradInput)(const WinogradTask& task, Range tiles, float* values, int first, int rows);
@@ -117,11 +123,9 @@ struct Kernels {
     const WinogradInput* winograd_input;
     // From these to the outputs of `tiles`; `products` is room for (tiles, points, columns of a panel).
     const WinogradOutput* winograd_output;
-    void (*pool)(const PoolTask& task, Range rows);
-    void (*adaptive_pool)(const Pixels& from, const Pixels& to, Range rows);
-    void (*depthwise)(const DepthwiseTask& task, Range rows);
-    void (*affine)(const Pixels& from, const Pixels& to, const float* scale, const float* shift, float least, Range rows);
-    void (*add)(const Pixels& shortcut, const Pixels& branch, float scale, const Pixels& to, float least, Range rows);
+    void (*pool)(PoolTask task, Range rows);
+    void (*depthwise)(DepthwiseTask task, Range rows);
+    void (*affine)(AffineTask task, Range rows);
     void (*response_norm)(const Pixels& from, int size, float alpha, float beta, float k, const Pixels& to, Range rows,
                           float* scratch);
     void (*measure)(int depth, double seconds, double* peak_gflops, double* product_gflops);

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from torchinception.engines.graph import Graph, to_graph
 from torchinception.engines.memory import growth_bytes, resident_bytes
-from torchinception.engines.native_library import TIERS, Context, DepthwiseWeights, Plan, Weights, load
+from torchinception.engines.native_library import TIERS, Context, Plan, Weights, load
 from torchinception.engines.native_plan import REWRITES, Layer, Lowering, check_operations
 from torchinception.engines.native_tuning import tuned
 from torchinception.engines.operations import Input
@@ -161,9 +161,7 @@ class NativeEngine:
         """Plans share the weights of the same algorithm, which live as long as one of them."""
         algorithm = "depthwise" if layer.depthwise else algorithms.get(layer.key) or self._rule(batch, layer)
         weights = self._weights.get((layer.key, algorithm))
-        if weights is None and layer.depthwise:
-            weights = DepthwiseWeights(self._context, layer.kernel, layer.bias)
-        elif weights is None:
+        if weights is None:
             weights = Weights(self._context, algorithm, layer.kernel, layer.bias, layer.segments)
         self._weights[layer.key, algorithm] = weights
         return weights

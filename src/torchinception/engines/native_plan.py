@@ -170,27 +170,29 @@ class Lowering:
             case op.Add(_, relu) if name in self.sums:
                 self._add_convolution(name, {self.sums[name]: Segment(to, reads[0], relu)})
             case op.Add(scale, relu):
-                self._emit(name, "add", *reads, scale, to, relu)
+                shortcut, branch = reads
+                factor = None if scale == 1 else torch.full((self.shapes[name][2],), scale)
+                self._emit(name, "affine", branch, factor, None, shortcut, to, relu)
             case op.Linear(weight, bias):
                 weights = self._weights(Layer(name, weight[:, :, None, None], bias, (len(bias),), 1, (1, 1)))
                 self._emit(name, "convolution", *reads, weights, 1, UNPADDED, [Segment(to)])
             case op.Join():
                 for value, part in self._parts(node):
                     if bytes(part) != bytes(self.views[value]):
-                        self._emit(name, "affine", self.views[value], None, None, part, False)
+                        self._emit(name, "affine", self.views[value], None, None, NOTHING, part, False)
             case op.MaxPool() | op.AveragePool():
                 self._add_pool(name, to, None, False)
             case op.Affine(_, shift, relu) if not reads:
                 self._add_pool(node.inputs[0], to, shift, relu)
             case op.Affine(scale, shift, relu):
-                self._emit(name, "affine", *reads, scale, shift, to, relu)
+                self._emit(name, "affine", *reads, scale, shift, NOTHING, to, relu)
             case op.BatchNorm(mean, variance, gamma, beta, eps):
                 factor = gamma / (variance + eps).sqrt()
-                self._emit(name, "affine", *reads, factor, beta - mean * factor, to, False)
+                self._emit(name, "affine", *reads, factor, beta - mean * factor, NOTHING, to, False)
             case op.Relu():
-                self._emit(name, "affine", *reads, None, None, to, True)
+                self._emit(name, "affine", *reads, None, None, NOTHING, to, True)
             case op.AdaptivePool() | op.GlobalPool():
-                self._emit(name, "adaptive_pool", *reads, to)
+                self._emit(name, "pool", "adaptive", *reads, (1, 1), 1, UNPADDED, to, None, False)
             case op.ResponseNorm(size, alpha, beta, k):
                 self._emit(name, "response_norm", *reads, size, alpha, beta, k, to)
             case other:
