@@ -86,7 +86,7 @@ def test_every_convolution_is_that_of_float64(
                     bench.plan.buffer(rows, columns, channels),
                     [bench.surrounded((rows, columns), width) for width in segments],
                 )
-                bench.plan.add("pool", "adaptive", bench.first, (1, 1), 1, UNPADDED, pooled, None, False)
+                bench.plan.add("pool", bench.first, "adaptive", (1, 1), 1, UNPADDED, None, None, NOTHING, pooled, False)
                 also = Weights(context, "direct", beside, None, segments)
                 bench.plan.add("convolution", pooled, also, 1, UNPADDED, [*map(Segment, terms)])
             parts = [Segment(*part) for part in zip(outputs, terms, relus, strict=True)]

@@ -14,7 +14,7 @@ from native_bench import Bench
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from torchinception.engines.native_library import NOTHING, Context, Library, Plan, Segment, View, Weights, load
+from torchinception.engines.native_library import NOTHING, POINT, Context, Library, Plan, Segment, View, Weights, load
 from torchinception.engines.operations import UNPADDED, Sides
 from torchinception.errors import UsageError
 
@@ -55,14 +55,15 @@ def test_a_pool_is_pytorchs_with_either_padding_and_ceil(library: Library, level
 
         rows, columns = expected(bench.pictures[0])[0].shape[2:]
         to = bench.surrounded((rows, columns), channels)
-        bench.plan.add("pool", kind, bench.input, (kernel, kernel), stride, Sides(pad, pad, pad, pad), to, bias, relu)
+        windows = (kind, (kernel, kernel), stride, Sides(pad, pad, pad, pad))
+        bench.plan.add("pool", bench.input, *windows, None, bias, NOTHING, to, relu)
         bench.check([to], expected, 1e-6)
 
 
 def test_a_pool_pads_unevenly_as_tensorflow_does(library: Library, level: str) -> None:
     bench = Bench(Context(library, level), 2, (8, 10), 20)
     to = bench.surrounded((4, 5), 20)
-    bench.plan.add("pool", "max", bench.input, (3, 3), 2, Sides(0, 1, 0, 1), to, None, False)
+    bench.plan.add("pool", bench.input, "max", (3, 3), 2, Sides(0, 1, 0, 1), None, None, NOTHING, to, False)
     bench.check([to], lambda x: [F.max_pool2d(F.pad(x, (0, 1, 0, 1), value=-torch.inf), 3, 2)], 0)
 
 
@@ -72,7 +73,7 @@ def test_an_adaptive_pool_is_pytorchs(library: Library, level: str, cells: tuple
         for size, channels in (((8, 8), 70), ((9, 11), 5), ((7, 7), 256)):
             bench = Bench(context, 2, size, channels)
             to = bench.surrounded(cells, channels)
-            bench.plan.add("pool", "adaptive", bench.input, (1, 1), 1, UNPADDED, to, None, False)
+            bench.plan.add("pool", bench.input, "adaptive", (1, 1), 1, UNPADDED, None, None, NOTHING, to, False)
             bench.check([to], lambda x: [F.adaptive_avg_pool2d(x, cells)], 1e-6)
 
 
@@ -87,11 +88,11 @@ def test_pointwise_operations_are_those_of_float64(library: Library, level: str,
     for context in contexts(library, level):
         bench = Bench(context, 3, (5, 7), channels)
         outputs = [bench.surrounded((5, 7), channels) for _ in range(5)]
-        bench.plan.add("affine", bench.input, scale, shift, NOTHING, outputs[0], True)
-        bench.plan.add("affine", bench.input, None, shift, NOTHING, outputs[1], False)
-        bench.plan.add("affine", bench.input, scale, None, NOTHING, outputs[2], False)
-        bench.plan.add("affine", outputs[0], scale, shift, bench.input, outputs[3], False)
-        bench.plan.add("affine", bench.input, None, None, outputs[1], outputs[4], True)
+        bench.plan.add("pool", bench.input, *POINT, scale, shift, NOTHING, outputs[0], True)
+        bench.plan.add("pool", bench.input, *POINT, None, shift, NOTHING, outputs[1], False)
+        bench.plan.add("pool", bench.input, *POINT, scale, None, NOTHING, outputs[2], False)
+        bench.plan.add("pool", outputs[0], *POINT, scale, shift, bench.input, outputs[3], False)
+        bench.plan.add("pool", bench.input, *POINT, None, None, outputs[1], outputs[4], True)
 
         def expected(x: Tensor) -> list[Tensor]:
             first, second = (x * by_channel(scale) + by_channel(shift)).relu(), x + by_channel(shift)
@@ -154,11 +155,11 @@ def small_network(context: Context, batch: int, classes: int = 10) -> tuple[Plan
     plan.add("convolution", first, weights(20, 3, 3), 2, UNPADDED, [Segment(stem, relu=True)])
     left, right = View(joined.buffer, 0, 25), View(joined.buffer, 25, 20)
     plan.add("convolution", stem, weights(25, 20, 3, "F(4x4,3x3)"), 1, Sides(1, 1, 1, 1), [Segment(left, relu=True)])
-    plan.add("pool", "max", stem, (3, 3), 1, Sides(1, 1, 1, 1), right, None, False)
+    plan.add("pool", stem, "max", (3, 3), 1, Sides(1, 1, 1, 1), None, None, NOTHING, right, False)
     total = plan.buffer(11, 11, 20)
     plan.add("convolution", joined, weights(20, 45, 1), 1, UNPADDED, [Segment(total, stem, relu=True)])
     pooled, logits = plan.buffer(1, 1, 20), plan.buffer(1, 1, classes)
-    plan.add("pool", "average", total, (11, 11), 1, UNPADDED, pooled, None, False)
+    plan.add("pool", total, "average", (11, 11), 1, UNPADDED, None, None, NOTHING, pooled, False)
     plan.add("convolution", pooled, weights(classes, 20, 1), 1, UNPADDED, [Segment(logits)])
     return plan, [logits, joined]
 
@@ -170,7 +171,7 @@ def test_buffers_that_are_not_needed_together_share_memory(library: Library) -> 
         plan.add("pictures", x, (64, 64), UNPADDED, 1, torch.ones(16), torch.zeros(16))
         for _ in range(steps):
             x, before = plan.buffer(64, 64, 16), x
-            plan.add("affine", before, None, None, NOTHING, x, True)
+            plan.add("pool", before, *POINT, None, None, NOTHING, x, True)
         plan.finish(x)
         return plan.bytes
 
@@ -255,6 +256,10 @@ def test_what_generate_writes_is_current() -> None:
         assert (NATIVE / "source" / name).read_text() == text, f"python native/generate.py would change {name}"
 
 
+def pool(plan: Plan, x: View, padding: Sides, to: View) -> None:
+    plan.add("pool", x, "max", (3, 3), 2, padding, None, None, NOTHING, to, False)
+
+
 @pytest.mark.parametrize(
     ("mistake", "words"),
     [
@@ -262,25 +267,19 @@ def test_what_generate_writes_is_current() -> None:
         (lambda plan, x: plan.add("response_norm", x, 1, 1, 1, 1, View(9, 0, 3)), "no buffer 9, there are 1"),
         (lambda plan, x: plan.add("response_norm", x, 1, 1, 1, 1, View(0, 1, 3)), "no channels 1 to 4 in buffer 0"),
         (
-            lambda plan, x: plan.add("affine", x, None, None, NOTHING, plan.buffer(8, 9, 3), False),
+            lambda plan, x: plan.add("response_norm", x, 1, 1, 1, 1, plan.buffer(8, 9, 3)),
             "9 x 9 x 3 cannot become 8 x 9 x 3",
         ),
         (
-            lambda plan, x: plan.add("affine", x, None, None, plan.buffer(9, 8, 3), x, False),
+            lambda plan, x: plan.add("pool", x, *POINT, None, None, plan.buffer(9, 8, 3), x, False),
             "9 x 8 x 3 cannot become 9 x 9 x 3",
         ),
         (
-            lambda plan, x: plan.add("pool", "adaptive", x, (1, 1), 1, UNPADDED, plan.buffer(1, 1, 4), None, False),
+            lambda plan, x: plan.add("pool", x, *POINT, None, None, NOTHING, plan.buffer(9, 9, 4), False),
             "a pool keeps its channels",
         ),
-        (
-            lambda plan, x: plan.add("pool", "max", x, (3, 3), 2, UNPADDED, plan.buffer(6, 6, 3), None, False),
-            "all begin inside",
-        ),
-        (
-            lambda plan, x: plan.add("pool", "max", x, (3, 3), 2, Sides(3, 0, 0, 0), plan.buffer(4, 4, 3), None, False),
-            "all begin inside",
-        ),
+        (lambda plan, x: pool(plan, x, UNPADDED, plan.buffer(6, 6, 3)), "all begin inside"),
+        (lambda plan, x: pool(plan, x, Sides(3, 0, 0, 0), plan.buffer(4, 4, 3)), "all begin inside"),
         (lambda plan, x: plan.add("response_norm", x, 5, 1, 1, 1, plan.buffer(9, 9, 3)), "a response norm of 5 of 3"),
         (
             lambda plan, x: plan.add("pictures", x, (8, 9), UNPADDED, 1, ONE, ONE),

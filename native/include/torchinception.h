@@ -163,15 +163,12 @@ int inception_plan_convolution(inception_plan* plan, inception_view from, const 
 int inception_plan_depthwise(inception_plan* plan, inception_view from, const inception_weights* weights, int stride,
                              inception_padding padding, inception_view to, int relu_first, int relu);
 
-/* Any size of `to` whose windows all begin inside the input or ahead of it. `bias` (channels, or NULL) and `relu` come
- * behind the pool. */
-int inception_plan_pool(inception_plan* plan, int kind, inception_view from, int kernel_height, int kernel_width,
-                        int stride, inception_padding padding, inception_view to, const float* bias, int relu);
-
-/* `to = max(from * scale + shift + added, relu ? 0 : -infinity)`, scale and shift (channels); NULL is 1, or 0, and a
- * buffer of -1 nothing. `to` may be `from` or `added`. */
-int inception_plan_affine(inception_plan* plan, inception_view from, const float* scale, const float* shift,
-                          inception_view added, inception_view to, int relu);
+/* `to = max(pool of from * scale + shift + added, relu ? 0 : -infinity)`, scale and shift (channels); NULL is 1, or 0,
+ * and a buffer of -1 nothing. Any size of `to` whose windows all begin inside the input or ahead of it. A pool of 1 x 1
+ * is the input: a copy, a factor or bias for each channel, a sum of two views or ReLU; `to` may be one of these then. */
+int inception_plan_pool(inception_plan* plan, inception_view from, int kind, int kernel_height, int kernel_width,
+                        int stride, inception_padding padding, const float* scale, const float* shift,
+                        inception_view added, inception_view to, int relu);
 
 /* `x / (k + alpha * mean of x² over size channels around) ** beta`; channels that are not there are 0. */
 int inception_plan_response_norm(inception_plan* plan, inception_view from, int size, float alpha, float beta, float k,

@@ -91,10 +91,10 @@ struct WinogradTask {
 SHARED_INLINE int values_apart(int channels) { return (channels + GROUP - 1) / GROUP * GROUP + GROUP; }
 
 struct PoolTask {
-    Pixels from, to;
+    Pixels from, added, to;  // `added` of no data: none
     Window window;
-    int kind;           // inception_pool
-    const float* bias;  // or null
+    int kind;                    // inception_pool
+    const float *scale, *shift;  // or null
     float least;
 };
 
@@ -103,12 +103,6 @@ struct DepthwiseTask {
     Window window;
     const float* kernel;  // (kernel_height * kernel_width, channels), then the bias
     float least_read, least;
-};
-
-struct AffineTask {
-    Pixels from, added, to;     // `added` of no data: none
-    const float *scale, *shift;  // or null
-    float least;
 };
 
 typedef void (*WinogradInput)(const WinogradTask& task, Range tiles, float* values, int first, int rows);
@@ -125,7 +119,6 @@ struct Kernels {
     const WinogradOutput* winograd_output;
     void (*pool)(PoolTask task, Range rows);
     void (*depthwise)(DepthwiseTask task, Range rows);
-    void (*affine)(AffineTask task, Range rows);
     void (*response_norm)(const Pixels& from, int size, float alpha, float beta, float k, const Pixels& to, Range rows,
                           float* scratch);
     void (*measure)(int depth, double seconds, double* peak_gflops, double* product_gflops);

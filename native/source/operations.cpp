@@ -89,12 +89,14 @@ int inception_plan_pictures(inception_plan* plan, inception_view target, int hei
     });
 }
 
-int inception_plan_pool(inception_plan* plan, int kind, inception_view source, int kernel_height, int kernel_width,
-                        int stride, inception_padding padding, inception_view target, const float* bias, int relu) {
+int inception_plan_pool(inception_plan* plan, inception_view source, int kind, int kernel_height, int kernel_width,
+                        int stride, inception_padding padding, const float* scale, const float* shift,
+                        inception_view addend, inception_view target, int relu) {
     return guarded({plan}, [&] {
-        const View from = plan->view(source), to = plan->view(target);
+        const View from = plan->view(source), to = plan->view(target), added = plan->view_or_none(addend);
         if (kind < INCEPTION_MAX || kind > INCEPTION_ADAPTIVE) refuse("no pool ", kind);
         if (from.channels != to.channels) refuse("a pool keeps its channels");
+        if (added.buffer >= 0) check_same(added, to);
         const bool fits = windows_fit(from.height, kernel_height, padding.top, padding.bottom, stride, to.height) &&
                           windows_fit(from.width, kernel_width, padding.left, padding.right, stride, to.width);
         if (kind != INCEPTION_ADAPTIVE && !fits) {
@@ -102,23 +104,10 @@ int inception_plan_pool(inception_plan* plan, int kind, inception_view source, i
         }
         const Window window = {kernel_height, kernel_width, stride,
                                padding.top, padding.left, padding.bottom, padding.right};
-        return plan->add_rows(to, [=, biases = copy(bias, to.channels)](const Running& running, Range rows, int) {
-            running.kernels.pool({running.pixels(from), running.pixels(to), window, kind, data_or_null(biases),
-                                  least_of(relu)}, rows);
-        });
-    });
-}
-
-int inception_plan_affine(inception_plan* plan, inception_view source, const float* scale, const float* shift,
-                          inception_view addend, inception_view target, int relu) {
-    return guarded({plan}, [&] {
-        const View from = plan->view(source), to = plan->view(target), added = plan->view_or_none(addend);
-        check_same(from, to);
-        if (added.buffer >= 0) check_same(added, to);
         return plan->add_rows(to, [=, scales = copy(scale, to.channels), shifts = copy(shift, to.channels)](
                                       const Running& running, Range rows, int) {
-            running.kernels.affine({running.pixels(from), running.pixels(added), running.pixels(to),
-                                    data_or_null(scales), data_or_null(shifts), least_of(relu)}, rows);
+            running.kernels.pool({running.pixels(from), running.pixels(added), running.pixels(to), window, kind,
+                                  data_or_null(scales), data_or_null(shifts), least_of(relu)}, rows);
         });
     });
 }

@@ -97,8 +97,11 @@ static void pool(PoolTask task, Range rows) {
         const Box counted = task.kind == INCEPTION_AVERAGE_PADDING ? whole.within(padded) : inside;
         const Vector part = all(task.kind == INCEPTION_MAX ? 1.0f : 1.0f / float(counted.cells()));
         const auto finish = [&](Vector total, int channel, int left) INLINE_LAMBDA {
-            const Vector bias = task.bias ? load_some(task.bias + channel, left) : Vector{};
-            return larger(all(task.least), total * part + bias);
+            total *= part;
+            if (task.scale) total *= load_some(task.scale + channel, left);
+            if (task.shift) total += load_some(task.shift + channel, left);
+            if (task.added.data) total += load_some(task.added.at(image, y, x) + channel, left);
+            return larger(all(task.least), total);
         };
         if (task.kind == INCEPTION_MAX) {
             reduce(from, image, inside, -__builtin_inff(), to.at(image, y, x), larger_of, finish);

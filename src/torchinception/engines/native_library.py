@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from torchinception.engines.operations import Sides
+from torchinception.engines.operations import UNPADDED, Sides
 from torchinception.errors import UsageError
 
 VERSION = 2  # of the interface
@@ -37,6 +37,7 @@ class _Padding(ctypes.Structure):
 
 
 NOTHING = View(-1, 0, 0)
+POINT = ("max", (1, 1), 1, UNPADDED)  # a pool that is its input
 
 
 class Segment(ctypes.Structure):
@@ -60,21 +61,21 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "plan_pictures": (c_void_p, View, c_int, c_int, _Padding, c_int, _FLOATS, _FLOATS),
     "plan_convolution": (c_void_p, View, c_void_p, c_int, _Padding, POINTER(Segment), c_int),
     "plan_depthwise": (c_void_p, View, c_void_p, c_int, _Padding, View, c_int, c_int),
-    "plan_pool": (c_void_p, c_int, View, c_int, c_int, c_int, _Padding, View, _FLOATS, c_int),
-    "plan_affine": (c_void_p, View, _FLOATS, _FLOATS, View, View, c_int),
+    "plan_pool": (c_void_p, View, c_int, c_int, c_int, c_int, _Padding, _FLOATS, _FLOATS, View, View, c_int),
     "plan_response_norm": (c_void_p, View, c_int, c_float, c_float, c_float, View),
     "plan_finish": (c_void_p, POINTER(c_int), c_int),
     "plan_run": (c_void_p, c_int, c_int, c_void_p, POINTER(c_void_p), POINTER(c_int64)),
     "interface_version": (),
     "algorithms": (),
     "has_level": (c_int,),
+    "last_error": (),
+    "algorithm_name": (c_int,),
+    **dict.fromkeys(("context_destroy", "weights_destroy", "plan_destroy", "weights_bytes", "plan_bytes"), (c_void_p,)),
 }
-OTHERS: dict[str, tuple[Any, tuple[Any, ...]]] = {
-    "last_error": (c_char_p, ()),
-    "algorithm_name": (c_char_p, (c_int,)),
-    "weights_bytes": (c_size_t, (c_void_p,)),
-    "plan_bytes": (c_size_t, (c_void_p,)),
-    **{f"{kind}_destroy": (None, (c_void_p,)) for kind in ("context", "weights", "plan")},
+RESULTS: dict[str, Any] = {  # of others a status
+    **dict.fromkeys(("last_error", "algorithm_name"), c_char_p),
+    **dict.fromkeys(("weights_bytes", "plan_bytes"), c_size_t),
+    **dict.fromkeys(("context_destroy", "weights_destroy", "plan_destroy"), None),
 }
 
 
@@ -87,10 +88,9 @@ class Library:
             loaded = ctypes.CDLL(str(path))
         except OSError as error:
             raise UsageError(f"the native engine's library cannot be loaded: {error}") from error
-        results = {name: (c_int, arguments) for name, arguments in SIGNATURES.items()} | OTHERS
-        self.functions = {name: getattr(loaded, f"inception_{name}") for name in results}
-        for name, (result, arguments) in results.items():
-            self.functions[name].restype, self.functions[name].argtypes = result, arguments
+        self.functions = {name: getattr(loaded, f"inception_{name}") for name in SIGNATURES}
+        for name, function in self.functions.items():
+            function.restype, function.argtypes = RESULTS.get(name, c_int), SIGNATURES[name]
         if (version := self.call("interface_version")) != VERSION:
             raise UsageError(f"{path} is of interface {version}, expected {VERSION}: build it anew")
         self.algorithms: tuple[str, ...] = tuple(
