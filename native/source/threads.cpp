@@ -19,13 +19,14 @@ static void wait_for(const Condition& condition) {
     }
 }
 
+enum State { ASLEEP, AWAKE, ENDING };
+
 struct Threads::Pool {
     const int parts;
     std::mutex in_use;  // a session holds it
-    std::mutex mutex;   // of what the condition is about: awake, ending
+    std::mutex mutex;   // of what the condition is about
     std::condition_variable changed;
-    std::atomic<bool> awake{false};
-    bool ending = false;
+    std::atomic<State> state{ASLEEP};
     const std::function<void(int, int)>* work = nullptr;
     // Calls so far, and in the lower half the part of the last one that is to be taken next. Parts are taken by whoever
     // comes first, so that nobody waits for a thread that the system lets wait.
@@ -36,15 +37,14 @@ struct Threads::Pool {
     explicit Pool(int count) : parts(count) {}
 
     ~Pool() {
-        change([&] { ending = true; });
+        change(ENDING);
         for (auto& worker : workers) worker.join();
     }
 
-    template <class Change>
-    void change(const Change& set) {
+    void change(State next_state) {
         {
             std::lock_guard<std::mutex> lock(mutex);
-            set();
+            state = next_state;
         }
         changed.notify_all();
     }
@@ -63,13 +63,10 @@ struct Threads::Pool {
     }
 
     void serve() {
-        for (;;) {
-            {
-                std::unique_lock<std::mutex> lock(mutex);
-                changed.wait(lock, [&] { return awake || ending; });
-                if (ending) return;
-            }
-            while (awake) wait_for([&] { return work_once() || !awake; });
+        while (state != ENDING) {
+            while (state == AWAKE) wait_for([&] { return work_once() || state != AWAKE; });
+            std::unique_lock<std::mutex> lock(mutex);
+            changed.wait(lock, [&] { return state != ASLEEP; });
         }
     }
 };
@@ -94,10 +91,10 @@ Threads::Session::Session(Threads& threads) : threads_(threads) {
     }
     Pool& pool = *threads_.pool_;
     in_use_ = std::unique_lock<std::mutex>(pool.in_use);
-    if (count() > 1) pool.change([&] { pool.awake = true; });
+    if (count() > 1) pool.change(AWAKE);
 }
 
-Threads::Session::~Session() { threads_.pool_->awake = false; }
+Threads::Session::~Session() { threads_.pool_->state = ASLEEP; }
 
 void Threads::Session::run(const std::function<void(int, int)>& work) {
     Pool& pool = *threads_.pool_;

@@ -206,11 +206,10 @@ class Plan(_Owner):
         Raises:
             UsageError: it cannot be: sizes that do not fit.
         """
-        given, kept = list[Any](), list[object]()
+        given = list[Any]()
         for argument in arguments:
             if isinstance(argument, Tensor):
-                kept.append(argument := argument.detach().float().contiguous())
-                given.append(argument.data_ptr())
+                given.append((c_float * len(argument))(*argument.tolist()))
             elif isinstance(argument, Sides):
                 given.append(_Padding(*argument))
             elif isinstance(argument, Weights):

@@ -8,6 +8,7 @@ the convolution that makes one of its sides, and what `move_average_pool` puts b
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
@@ -132,11 +133,10 @@ class Lowering:
 
     def _parts(self, join: Node) -> list[tuple[str, View]]:
         """What is joined, and where it belongs; it may be elsewhere, if it belongs in two places."""
-        parts, (buffer, offset) = list[tuple[str, View]](), (self.views[join.name].buffer, self.views[join.name].offset)
-        for value in join.inputs:
-            parts.append((value, View(buffer, offset, self.shapes[value][2])))
-            offset += self.shapes[value][2]
-        return parts
+        whole, channels = self.views[join.name], [self.shapes[value][2] for value in join.inputs]
+        offsets = accumulate(channels[:-1], initial=whole.offset)
+        parts = [View(whole.buffer, *part) for part in zip(offsets, channels, strict=True)]
+        return list(zip(join.inputs, parts, strict=True))
 
     def _add_pictures(self, name: str, scale: Tensor, shift: Tensor) -> None:
         (rows, columns, channels), border, block = self.shapes[name], UNPADDED, 1
