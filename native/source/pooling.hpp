@@ -87,6 +87,7 @@ static void pool(PoolTask task, Range rows) {
     const Window& window = task.window;
     const Box picture = {0, 0, from.height, from.width};
     const Box padded = {-window.top, -window.left, from.height + window.bottom, from.width + window.right};
+    const bool more = task.scale || task.shift || task.added.data || task.least == 0;  // than the pool alone
     const auto larger_of = [](Vector total, Vector value, int, int, int, int) INLINE_LAMBDA {
         return larger(total, value);
     };
@@ -98,6 +99,7 @@ static void pool(PoolTask task, Range rows) {
         const Vector part = all(task.kind == INCEPTION_MAX ? 1.0f : 1.0f / float(counted.cells()));
         const auto finish = [&](Vector total, int channel, int left) INLINE_LAMBDA {
             total *= part;
+            if (!more) return total;
             if (task.scale) total *= load_some(task.scale + channel, left);
             if (task.shift) total += load_some(task.shift + channel, left);
             if (task.added.data) total += load_some(task.added.at(image, y, x) + channel, left);
