@@ -124,9 +124,10 @@ static void depthwise(DepthwiseTask task, Range rows) {
             const Vector weight = load_some(kernel + (row * width + column) * channels + channel, left);
             return total + larger(all(task.least_read), value) * weight;
         };
-        reduce(from, image, inside, 0, to.at(image, y, x), next, [&](Vector total, int channel, int left) INLINE_LAMBDA {
+        const auto finish = [&](Vector total, int channel, int left) INLINE_LAMBDA {
             return larger(all(task.least), total + load_some(bias + channel, left));
-        });
+        };
+        reduce(from, image, inside, 0, to.at(image, y, x), next, finish);
     });
 }
 
