@@ -65,7 +65,7 @@ double worst_error(inception_context* context, int algorithm, const Shape& s) {
     needed(inception_plan_pictures(plan, {from, 0, s.inputs}, s.height, s.width, {}, 1, ones.data(), ones.data()));
     const inception_segment segment = {{to, 0, s.outputs}, {-1, 0, 0}, 0};
     const int down = s.kernel_height / 2, across = s.kernel_width / 2;
-    needed(inception_plan_convolution(plan, {from, 0, s.inputs}, weights, s.stride, {down, across, down, across},
+    needed(inception_plan_convolution(plan, {from, 0, s.inputs}, weights, s.stride, {down, down, across, across},
                                       &segment, 1));
     needed(inception_plan_finish(plan, &to, 1));
     std::vector<float> y(size_t(s.images) * s.rows() * s.columns() * s.outputs);

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from torchinception.engines.native_library import Context, Plan, View
+from torchinception.engines.native_library import NOTHING, POINT, Context, Plan, View
 from torchinception.engines.operations import UNPADDED
 
 NUMBER = 7.0  # what views are surrounded with, so that a write beside them shows
@@ -25,8 +25,8 @@ class Bench:
         self.plan.add("pictures", self.first, size, UNPADDED, 1, torch.ones(channels), torch.zeros(channels))
         self.input = self.surrounded(size, channels)
         whole, count = self.buffers[0][0], self.buffers[0][0].channels
-        self.plan.add("affine", whole, None, torch.full((count,), torch.nan), whole, False)
-        self.plan.add("affine", self.first, None, None, self.input, False)
+        self.plan.add("pool", whole, *POINT, None, torch.full((count,), torch.nan), NOTHING, whole, False)
+        self.plan.add("pool", self.first, *POINT, None, None, NOTHING, self.input, False)
 
     def surrounded(self, size: tuple[int, int], channels: int, before: int = 3, behind: int = 2) -> View:
         """A view that lies between other channels."""

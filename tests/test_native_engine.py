@@ -139,7 +139,7 @@ def test_no_more_than_two_plans_are_kept() -> None:
     engine = NativeEngine(network("tiny_inception"), tune=False)
     for side in (28, 29, 28, 30, 31):
         engine.run(torch.zeros(1, 3, side, side))
-    assert [task.size[0] for task in engine._plans] == [30, 31]
+    assert [size[0] for _, size in engine._plans] == [30, 31]
 
 
 def test_answers_are_the_same_bytes_whoever_asks_on_any_number_of_threads() -> None:

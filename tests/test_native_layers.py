@@ -10,7 +10,7 @@ from native_bench import Bench
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from torchinception.engines.native_library import NOTHING, Context, DepthwiseWeights, Library, Segment, Weights
+from torchinception.engines.native_library import NOTHING, Context, Library, Segment, Weights
 from torchinception.engines.operations import UNPADDED, Sides
 
 pytest_plugins = ("native_fixtures",)
@@ -86,7 +86,7 @@ def test_every_convolution_is_that_of_float64(
                     bench.plan.buffer(rows, columns, channels),
                     [bench.surrounded((rows, columns), width) for width in segments],
                 )
-                bench.plan.add("adaptive_pool", bench.first, pooled)
+                bench.plan.add("pool", bench.first, "adaptive", (1, 1), 1, UNPADDED, None, None, NOTHING, pooled, False)
                 also = Weights(context, "direct", beside, None, segments)
                 bench.plan.add("convolution", pooled, also, 1, UNPADDED, [*map(Segment, terms)])
             parts = [Segment(*part) for part in zip(outputs, terms, relus, strict=True)]
@@ -117,7 +117,7 @@ def test_a_depthwise_convolution_is_that_of_float64(library: Library, level: str
 
         out = expected(bench.pictures[0].double())[0].shape[2:]
         to = bench.surrounded((out[0], out[1]), channels)
-        weights = DepthwiseWeights(context, weight, bias)
+        weights = Weights(context, "depthwise", weight, bias)
         bench.plan.add("depthwise", bench.input, weights, stride, pad, to, relu_first, relu)
         bench.check([to], expected, 3e-6)
 

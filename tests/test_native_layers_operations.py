@@ -14,7 +14,7 @@ from native_bench import Bench
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from torchinception.engines.native_library import Context, DepthwiseWeights, Library, Plan, Segment, View, Weights, load
+from torchinception.engines.native_library import NOTHING, POINT, Context, Library, Plan, Segment, View, Weights, load
 from torchinception.engines.operations import UNPADDED, Sides
 from torchinception.errors import UsageError
 
@@ -42,26 +42,28 @@ def test_a_pool_is_pytorchs_with_either_padding_and_ceil(library: Library, level
         pad = dice.randint(0, kernel // 2)
         size, channels = (dice.randint(kernel, 15), dice.randint(kernel, 15)), dice.choice((1, 7, 16, 66, 130))
         bench = Bench(dice.choice(pair), dice.choice((1, 3)), size, channels)
-        bias = torch.randn(channels, dtype=torch.float64) if kind != "max" and dice.random() < 0.5 else None
-        relu = kind != "max" and dice.random() < 0.5
+        bias = torch.randn(channels, dtype=torch.float64) if dice.random() < 0.5 else None
+        relu = dice.random() < 0.5
 
         def expected(x: Tensor) -> list[Tensor]:
             if kind == "max":
-                return [F.max_pool2d(x, kernel, stride, pad, ceil_mode=ceil)]  # noqa: B023
-            y = F.avg_pool2d(x, kernel, stride, pad, ceil, count_include_pad=kind != "average")  # noqa: B023
+                y = F.max_pool2d(x, kernel, stride, pad, ceil_mode=ceil)  # noqa: B023
+            else:
+                y = F.avg_pool2d(x, kernel, stride, pad, ceil, count_include_pad=kind != "average")  # noqa: B023
             y = y if bias is None else y + double(bias)[:, None, None]  # noqa: B023
             return [y.relu() if relu else y]  # noqa: B023
 
         rows, columns = expected(bench.pictures[0])[0].shape[2:]
         to = bench.surrounded((rows, columns), channels)
-        bench.plan.add("pool", kind, bench.input, (kernel, kernel), stride, Sides(pad, pad, pad, pad), to, bias, relu)
+        windows = (kind, (kernel, kernel), stride, Sides(pad, pad, pad, pad))
+        bench.plan.add("pool", bench.input, *windows, None, bias, NOTHING, to, relu)
         bench.check([to], expected, 1e-6)
 
 
 def test_a_pool_pads_unevenly_as_tensorflow_does(library: Library, level: str) -> None:
     bench = Bench(Context(library, level), 2, (8, 10), 20)
     to = bench.surrounded((4, 5), 20)
-    bench.plan.add("pool", "max", bench.input, (3, 3), 2, Sides(0, 1, 0, 1), to, None, False)
+    bench.plan.add("pool", bench.input, "max", (3, 3), 2, Sides(0, 1, 0, 1), None, None, NOTHING, to, False)
     bench.check([to], lambda x: [F.max_pool2d(F.pad(x, (0, 1, 0, 1), value=-torch.inf), 3, 2)], 0)
 
 
@@ -71,7 +73,7 @@ def test_an_adaptive_pool_is_pytorchs(library: Library, level: str, cells: tuple
         for size, channels in (((8, 8), 70), ((9, 11), 5), ((7, 7), 256)):
             bench = Bench(context, 2, size, channels)
             to = bench.surrounded(cells, channels)
-            bench.plan.add("adaptive_pool", bench.input, to)
+            bench.plan.add("pool", bench.input, "adaptive", (1, 1), 1, UNPADDED, None, None, NOTHING, to, False)
             bench.check([to], lambda x: [F.adaptive_avg_pool2d(x, cells)], 1e-6)
 
 
@@ -86,16 +88,16 @@ def test_pointwise_operations_are_those_of_float64(library: Library, level: str,
     for context in contexts(library, level):
         bench = Bench(context, 3, (5, 7), channels)
         outputs = [bench.surrounded((5, 7), channels) for _ in range(5)]
-        bench.plan.add("affine", bench.input, scale, shift, outputs[0], True)
-        bench.plan.add("affine", bench.input, None, shift, outputs[1], False)
-        bench.plan.add("affine", bench.input, scale, None, outputs[2], False)
-        bench.plan.add("add", bench.input, outputs[0], 0.3, outputs[3], False)
-        bench.plan.add("add", outputs[1], bench.input, 1.0, outputs[4], True)
-        three_tenths = float(torch.tensor(0.3))
+        bench.plan.add("pool", bench.input, *POINT, scale, shift, NOTHING, outputs[0], True)
+        bench.plan.add("pool", bench.input, *POINT, None, shift, NOTHING, outputs[1], False)
+        bench.plan.add("pool", bench.input, *POINT, scale, None, NOTHING, outputs[2], False)
+        bench.plan.add("pool", outputs[0], *POINT, scale, shift, bench.input, outputs[3], False)
+        bench.plan.add("pool", bench.input, *POINT, None, None, outputs[1], outputs[4], True)
 
-        def expected(x: Tensor, tenths: float = three_tenths) -> list[Tensor]:
+        def expected(x: Tensor) -> list[Tensor]:
             first, second = (x * by_channel(scale) + by_channel(shift)).relu(), x + by_channel(shift)
-            return [first, second, x * by_channel(scale), x + tenths * first, (second + x).relu()]
+            sums = [first * by_channel(scale) + by_channel(shift) + x, (second + x).relu()]
+            return [first, second, x * by_channel(scale), *sums]
 
         bench.check(outputs, expected, 1e-6)
 
@@ -153,11 +155,11 @@ def small_network(context: Context, batch: int, classes: int = 10) -> tuple[Plan
     plan.add("convolution", first, weights(20, 3, 3), 2, UNPADDED, [Segment(stem, relu=True)])
     left, right = View(joined.buffer, 0, 25), View(joined.buffer, 25, 20)
     plan.add("convolution", stem, weights(25, 20, 3, "F(4x4,3x3)"), 1, Sides(1, 1, 1, 1), [Segment(left, relu=True)])
-    plan.add("pool", "max", stem, (3, 3), 1, Sides(1, 1, 1, 1), right, None, False)
+    plan.add("pool", stem, "max", (3, 3), 1, Sides(1, 1, 1, 1), None, None, NOTHING, right, False)
     total = plan.buffer(11, 11, 20)
     plan.add("convolution", joined, weights(20, 45, 1), 1, UNPADDED, [Segment(total, stem, relu=True)])
     pooled, logits = plan.buffer(1, 1, 20), plan.buffer(1, 1, classes)
-    plan.add("adaptive_pool", total, pooled)
+    plan.add("pool", total, "average", (11, 11), 1, UNPADDED, None, None, NOTHING, pooled, False)
     plan.add("convolution", pooled, weights(classes, 20, 1), 1, UNPADDED, [Segment(logits)])
     return plan, [logits, joined]
 
@@ -169,7 +171,7 @@ def test_buffers_that_are_not_needed_together_share_memory(library: Library) -> 
         plan.add("pictures", x, (64, 64), UNPADDED, 1, torch.ones(16), torch.zeros(16))
         for _ in range(steps):
             x, before = plan.buffer(64, 64, 16), x
-            plan.add("affine", before, None, None, x, True)
+            plan.add("pool", before, *POINT, None, None, NOTHING, x, True)
         plan.finish(x)
         return plan.bytes
 
@@ -254,24 +256,30 @@ def test_what_generate_writes_is_current() -> None:
         assert (NATIVE / "source" / name).read_text() == text, f"python native/generate.py would change {name}"
 
 
+def pool(plan: Plan, x: View, padding: Sides, to: View) -> None:
+    plan.add("pool", x, "max", (3, 3), 2, padding, None, None, NOTHING, to, False)
+
+
 @pytest.mark.parametrize(
     ("mistake", "words"),
     [
         (lambda plan, x: plan.buffer(0, 3, 3), "no buffer can be 2 x 0 x 3 x 3"),
-        (lambda plan, x: plan.add("adaptive_pool", View(9, 0, 3), x), "no buffer 9, there are 1"),
-        (lambda plan, x: plan.add("adaptive_pool", View(0, 1, 3), x), "no channels 1 to 4 in buffer 0 of 3"),
+        (lambda plan, x: plan.add("response_norm", x, 1, 1, 1, 1, View(9, 0, 3)), "no buffer 9, there are 1"),
+        (lambda plan, x: plan.add("response_norm", x, 1, 1, 1, 1, View(0, 1, 3)), "no channels 1 to 4 in buffer 0"),
         (
-            lambda plan, x: plan.add("affine", x, None, None, plan.buffer(8, 9, 3), False),
+            lambda plan, x: plan.add("response_norm", x, 1, 1, 1, 1, plan.buffer(8, 9, 3)),
             "9 x 9 x 3 cannot become 8 x 9 x 3",
         ),
         (
-            lambda plan, x: plan.add("pool", "max", x, (3, 3), 2, UNPADDED, plan.buffer(6, 6, 3), None, False),
-            "all begin inside",
+            lambda plan, x: plan.add("pool", x, *POINT, None, None, plan.buffer(9, 8, 3), x, False),
+            "9 x 8 x 3 cannot become 9 x 9 x 3",
         ),
         (
-            lambda plan, x: plan.add("pool", "max", x, (3, 3), 2, Sides(3, 0, 0, 0), plan.buffer(4, 4, 3), None, False),
-            "all begin inside",
+            lambda plan, x: plan.add("pool", x, *POINT, None, None, NOTHING, plan.buffer(9, 9, 4), False),
+            "a pool keeps its channels",
         ),
+        (lambda plan, x: pool(plan, x, UNPADDED, plan.buffer(6, 6, 3)), "all begin inside"),
+        (lambda plan, x: pool(plan, x, Sides(3, 0, 0, 0), plan.buffer(4, 4, 3)), "all begin inside"),
         (lambda plan, x: plan.add("response_norm", x, 5, 1, 1, 1, plan.buffer(9, 9, 3)), "a response norm of 5 of 3"),
         (
             lambda plan, x: plan.add("pictures", x, (8, 9), UNPADDED, 1, ONE, ONE),
@@ -296,6 +304,8 @@ def test_weights_and_convolutions_that_do_not_fit_are_refused(library: Library) 
     kernel = torch.zeros(4, 3, 3, 3)
     with pytest.raises(UsageError, match=r"F\(4x4,5x5\) does not do a kernel of 3 x 3"):
         Weights(context, "F(4x4,5x5)", kernel, None)
+    with pytest.raises(UsageError, match="a depthwise kernel of 3 inputs"):
+        Weights(context, "depthwise", kernel, None)
     with pytest.raises(UsageError, match="segments do not add up to 4 outputs"):
         Weights(context, "direct", kernel, None, (1, 2))
     plan = Plan(context, 1)
@@ -307,7 +317,7 @@ def test_weights_and_convolutions_that_do_not_fit_are_refused(library: Library) 
         (direct, 1, Sides(3, 0, 0, 0), y, "padding that is not below the kernel"),
         (direct, 1, Sides(1, 1, 1, 1), x, "segment 0 has 4 channels, not 3"),
         (winograd, 2, Sides(1, 1, 1, 1), y, "does not do a stride of 2"),
-        (DepthwiseWeights(context, torch.zeros(3, 1, 3, 3), None), 1, UNPADDED, y, "of a depthwise convolution"),
+        (Weights(context, "depthwise", kernel[:3, :1], None), 1, UNPADDED, y, "of a depthwise convolution"),
     ]:
         with pytest.raises(UsageError, match=words):
             plan.add("convolution", x, weights, stride, padding, [Segment(to)])

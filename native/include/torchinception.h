@@ -45,16 +45,12 @@ int inception_interface_version(void);
 /* ---- Instruction sets ---- */
 
 typedef enum inception_level {
-    INCEPTION_NO_LEVEL = 0, /* x86-64 without AVX2 and FMA, and all else: refused */
-    INCEPTION_AVX2 = 1,     /* with FMA */
-    INCEPTION_AVX512 = 2,   /* AVX-512F, VL, DQ and BW */
-    INCEPTION_NEON = 3      /* aarch64 */
+    INCEPTION_AVX2 = 1,   /* with FMA */
+    INCEPTION_AVX512 = 2, /* AVX-512F, VL, DQ and BW */
+    INCEPTION_NEON = 3    /* aarch64 */
 } inception_level;
 
-/* The best that is compiled in and that this processor has, or INCEPTION_NO_LEVEL. */
-int inception_best_level(void);
-
-/* 1 if it is compiled in and this processor has it, else 0. */
+/* 1 if it is compiled in and this processor has it, else 0. The highest is the quickest. */
 int inception_has_level(int level);
 
 /* What one thread reaches by multiply-adds in registers, and by the matrix product that convolutions are made of, on
@@ -93,15 +89,14 @@ int inception_choose(const inception_context* context, int tier, int inputs, int
 
 typedef struct inception_weights inception_weights;
 
+/* Instead of the number of an algorithm: one filter for each channel, of that channel alone, so that `inputs` is 1. */
+enum { INCEPTION_DEPTHWISE = -1 };
+
 /* Packs a kernel (outputs, inputs, kernel_height, kernel_width) and a bias (outputs), or NULL for none; both are copied.
  * `segments`: the numbers of outputs that go into one view each, in order (one segment for an ordinary convolution). */
 int inception_weights_create(const inception_context* context, int algorithm, const double* kernel, const double* bias,
                              int outputs, int inputs, int kernel_height, int kernel_width, const int* segments,
                              int segment_count, inception_weights** weights);
-
-/* The same for a depthwise convolution: kernel (channels, kernel_height, kernel_width), bias (channels) or NULL. */
-int inception_weights_create_depthwise(const inception_context* context, const double* kernel, const double* bias,
-                                       int channels, int kernel_height, int kernel_width, inception_weights** weights);
 
 size_t inception_weights_bytes(const inception_weights* weights);
 
@@ -122,8 +117,8 @@ typedef struct inception_view {
 /* Cells around the input. What a window covers beyond them, as where sizes are rounded up, never counts. */
 typedef struct inception_padding {
     int top;
-    int left;
     int bottom;
+    int left;
     int right;
 } inception_padding;
 
@@ -137,7 +132,9 @@ typedef struct inception_segment {
 typedef enum inception_pool {
     INCEPTION_MAX = 0,             /* padding never wins */
     INCEPTION_AVERAGE = 1,         /* padding counts in no mean (TensorFlow) */
-    INCEPTION_AVERAGE_PADDING = 2  /* padding counts as zeros (PyTorch's default, Caffe) */
+    INCEPTION_AVERAGE_PADDING = 2, /* padding counts as zeros (PyTorch's default, Caffe) */
+    INCEPTION_ADAPTIVE = 3         /* mean over windows that cover the input, as many as `to` has cells, as PyTorch cuts
+                                      them: kernel, stride and padding are not used */
 } inception_pool;
 
 int inception_plan_create(inception_context* context, int batch, inception_plan** plan);
@@ -166,21 +163,12 @@ int inception_plan_convolution(inception_plan* plan, inception_view from, const 
 int inception_plan_depthwise(inception_plan* plan, inception_view from, const inception_weights* weights, int stride,
                              inception_padding padding, inception_view to, int relu_first, int relu);
 
-/* Any size of `to` whose windows all begin inside the input or ahead of it. `bias` (channels, or NULL) and `relu` come
- * behind the pool. */
-int inception_plan_pool(inception_plan* plan, int kind, inception_view from, int kernel_height, int kernel_width,
-                        int stride, inception_padding padding, inception_view to, const float* bias, int relu);
-
-/* The mean over windows that cover the input, as many as `to` has cells (1 x 1: global), as PyTorch cuts them. */
-int inception_plan_adaptive_pool(inception_plan* plan, inception_view from, inception_view to);
-
-/* `to = max(from * scale + shift, relu ? 0 : -infinity)`; NULL: 1, or 0. `to` may be `from`. */
-int inception_plan_affine(inception_plan* plan, inception_view from, const float* scale, const float* shift,
-                          inception_view to, int relu);
-
-/* `to = max(shortcut + scale * branch, relu ? 0 : -infinity)`; `to` may be one of them. */
-int inception_plan_add(inception_plan* plan, inception_view shortcut, inception_view branch, float scale,
-                       inception_view to, int relu);
+/* `to = max(pool of from * scale + shift + added, relu ? 0 : -infinity)`, scale and shift (channels); NULL is 1, or 0,
+ * and a buffer of -1 nothing. Any size of `to` whose windows all begin inside the input or ahead of it. A pool of 1 x 1
+ * is the input: a copy, a factor or bias for each channel, a sum of two views or ReLU; `to` may be one of these then. */
+int inception_plan_pool(inception_plan* plan, inception_view from, int kind, int kernel_height, int kernel_width,
+                        int stride, inception_padding padding, const float* scale, const float* shift,
+                        inception_view added, inception_view to, int relu);
 
 /* `x / (k + alpha * mean of x² over size channels around) ** beta`; channels that are not there are 0. */
 int inception_plan_response_norm(inception_plan* plan, inception_view from, int size, float alpha, float beta, float k,

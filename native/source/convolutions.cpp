@@ -37,7 +37,7 @@ Window checked_window(const inception_weights& weights, int stride, const incept
 }
 
 struct Segment {
-    View to, added;  // `added` of buffer -1: none
+    View to, added;  // or none
     float least;
 };
 
@@ -47,8 +47,7 @@ std::vector<Destination> destinations(const std::vector<Segment>& segments, cons
     std::vector<Destination> groups;
     const float* bias = weights.bias.data();
     for (const Segment& segment : segments) {
-        const Pixels to = running.pixels(segment.to);
-        const Pixels added = segment.added.buffer < 0 ? Pixels{} : running.pixels(segment.added);
+        const Pixels to = running.pixels(segment.to), added = running.pixels(segment.added);
         for (int column = 0; column < to.channels; column += GROUP, bias += GROUP) {
             groups.push_back({to.data + column, to.apart, added.data ? added.data + column : nullptr, added.apart, bias,
                               segment.least, std::min(GROUP, to.channels - column)});
@@ -57,28 +56,28 @@ std::vector<Destination> destinations(const std::vector<Segment>& segments, cons
     return groups;
 }
 
-void run_direct(const Kernels& kernels, const Convolution& task, const Running& running) {
+void run_direct(const Convolution& task, const Running& running) {
     const int rows = task.images * task.to_height * task.to_width;
     const bool few = rows < FEW * running.threads.count() && task.panels.count > 1;
     running.threads.run([&](int part, int parts) {
-        const Range some = few ? Range{0, rows} : part_of(rows, part, parts, kernels.tile_rows);
+        const Range some = few ? Range{0, rows} : part_of(rows, part, parts, running.kernels.tile_rows);
         const Range panels = few ? part_of(task.panels.count, part, parts) : Range{0, task.panels.count};
-        kernels.direct(task, some, panels, running.own_of(part));
+        running.kernels.direct(task, some, panels, running.own_of(part));
     });
 }
 
 int tiles_at_once(const Algorithm& algorithm, const inception_weights& weights, int tile_rows) {
-    const size_t wanted = weights.data.bytes() / sizeof(float) / WEIGHTS_OF_BLOCK;
+    const size_t wanted = weights.data.size() / WEIGHTS_OF_BLOCK;
     const size_t floats = std::min(std::max(wanted, LEAST_BLOCK), MOST_BLOCK);
     const int most = int(floats / (size_t(algorithm.points()) * values_apart(weights.inputs)));
     return std::max(tile_rows, std::min(most, MOST_TILES) / tile_rows * tile_rows);
 }
 
-void run_winograd(const Kernels& kernels, const WinogradTask& task, int block, const Running& running) {
+void run_winograd(const WinogradTask& task, int block, const Running& running) {
     const int tiles = task.convolution.images * task.tiles_down * task.tiles_across;
     const int panels = task.convolution.panels.count, threads = running.threads.count();
-    const auto input = kernels.winograd_input[task.number - 1];
-    const auto output = kernels.winograd_output[task.number - 1];
+    const auto input = running.kernels.winograd_input[task.number - 1];
+    const auto output = running.kernels.winograd_output[task.number - 1];
     if (threads > 1 && tiles < FEW * threads && panels > 1) {
         running.threads.run([&](int part, int parts) {
             input(task, part_of(tiles, part, parts), running.shared, 0, tiles);
@@ -90,7 +89,7 @@ void run_winograd(const Kernels& kernels, const WinogradTask& task, int block, c
     }
     const size_t values = size_t(task.algorithm->points()) * block * values_apart(task.convolution.from.channels);
     running.threads.run([&](int part, int parts) {
-        const Range mine = part_of(tiles, part, parts, kernels.tile_rows);
+        const Range mine = part_of(tiles, part, parts, running.kernels.tile_rows);
         const int count = mine.last - mine.first, blocks = (count + block - 1) / block;
         float* own = running.own_of(part);
         for (int number = 0; number < blocks; ++number) {
@@ -106,8 +105,7 @@ void run_winograd(const Kernels& kernels, const WinogradTask& task, int block, c
 
 int inception_plan_convolution(inception_plan* plan, inception_view source, const inception_weights* weights, int stride,
                                inception_padding padding, const inception_segment* segments, int segment_count) {
-    return guarded([&] {
-        need(plan, weights, segments);
+    return guarded({plan, weights, segments}, [&] {
         const Algorithm* algorithm = algorithm_of(weights->algorithm);
         if (!algorithm) refuse("these are weights of a depthwise convolution");
         if (segment_count != int(weights->segments.size())) {
@@ -120,19 +118,15 @@ int inception_plan_convolution(inception_plan* plan, inception_view source, cons
         std::vector<Segment> places;
         Convolution task = {};
         for (int i = 0; i < segment_count; ++i) {
-            Segment place = {plan->view(segments[i].to), {}, least_of(segments[i].relu)};
-            place.added.buffer = -1;
-            if (place.to.channels != weights->segments[i]) {
-                refuse("segment ", i, " has ", weights->segments[i], " channels, not ", place.to.channels);
+            const View to = plan->view(segments[i].to), added = plan->view_or_none(segments[i].added);
+            if (to.channels != weights->segments[i]) {
+                refuse("segment ", i, " has ", weights->segments[i], " channels, not ", to.channels);
             }
-            task.window = checked_window(*weights, stride, padding, from, place.to);
-            task.to_height = place.to.height;
-            task.to_width = place.to.width;
-            if (segments[i].added.buffer >= 0) {
-                place.added = plan->view(segments[i].added);
-                if (!place.added.same_size(place.to)) refuse("what is added to segment ", i, " is of another size");
-            }
-            places.push_back(place);
+            if (added.buffer >= 0 && !added.same_size(to)) refuse("what is added to segment ", i, " is of another size");
+            task.window = checked_window(*weights, stride, padding, from, to);
+            task.to_height = to.height;
+            task.to_width = to.width;
+            places.push_back({to, added, least_of(segments[i].relu)});
         }
         task.panels = {weights->data.data(), weights->groups, weights->panels};
         const Kernels& kernels = *plan->context.kernels;
@@ -142,35 +136,33 @@ int inception_plan_convolution(inception_plan* plan, inception_view source, cons
         plan->reserve(size_t(weights->kernel_width) * from.channels + GROUP,
                       points * (block * apart + std::max(block, FEW * threads) * columns),
                       threads > 1 ? points * FEW * threads * apart : 0);
-        return plan->add([=, &kernels](const Running& running) {
+        return plan->add([=](const Running& running) {
             const std::vector<Destination> groups = destinations(places, *weights, running);
             Convolution here = task;
             here.from = running.pixels(from);
             here.images = running.images;
             here.destinations = groups.data();
             here.zeros = plan->zeros();
-            if (algorithm->is_direct()) return run_direct(kernels, here, running);
+            if (algorithm->is_direct()) return run_direct(here, running);
             const int down = (here.to_height + algorithm->tile_height - 1) / algorithm->tile_height;
             const int across = (here.to_width + algorithm->tile_width - 1) / algorithm->tile_width;
             const bool is_far = size_t(here.images) * here.to_height * here.to_width * weights->outputs > FAR_FLOATS;
-            run_winograd(kernels, {here, algorithm, weights->algorithm, weights->order.data(), weights->slot_count, down,
-                                   across, is_far}, block, running);
+            run_winograd({here, algorithm, weights->algorithm, weights->order.data(), weights->slot_count, down, across,
+                          is_far}, block, running);
         });
     });
 }
 
 int inception_plan_depthwise(inception_plan* plan, inception_view source, const inception_weights* weights, int stride,
                              inception_padding padding, inception_view target, int relu_first, int relu) {
-    return guarded([&] {
-        need(plan, weights);
+    return guarded({plan, weights}, [&] {
         if (weights->algorithm != DEPTHWISE) refuse("these are not weights of a depthwise convolution");
         const View from = plan->view(source), to = plan->view(target);
         const Window window = checked_window(*weights, stride, padding, from, to);
         if (from.channels != to.channels) refuse("a depthwise convolution keeps its channels");
-        return plan->add([=, kernels = plan->context.kernels](const Running& running) {
-            const DepthwiseTask task = {running.pixels(from), running.pixels(to), window, weights->data.data(),
-                                        least_of(relu_first), least_of(relu)};
-            running.share_rows(to, [&](Range rows, int) { kernels->depthwise(task, rows); });
+        return plan->add_rows(to, [=](const Running& running, Range rows, int) {
+            running.kernels.depthwise({running.pixels(from), running.pixels(to), window, weights->data.data(),
+                                       least_of(relu_first), least_of(relu)}, rows);
         });
     });
 }

@@ -1,4 +1,4 @@
-// The C interface but for a plan's operations, which define theirs: no exception leaves.
+// The C interface but for weights and a plan's operations, which define theirs: no exception leaves.
 #include <new>
 
 #include "choice.hpp"
@@ -28,16 +28,9 @@ const Kernels* kernels_of(int level) {
 const Kernels& existing_kernels(int level) {
     const Kernels* kernels = kernels_of(level);
     if (!kernels) {
-        const std::string number = std::to_string(level);
-        throw Failure{INCEPTION_UNSUPPORTED, "instruction set " + number + " is not compiled in, or not this processor's"};
+        refuse<INCEPTION_UNSUPPORTED>("instruction set ", level, " is not compiled in, or not this processor's");
     }
     return *kernels;
-}
-
-void check_kernel(int outputs, int inputs, int kernel_height, int kernel_width) {
-    if (outputs < 1 || inputs < 1 || kernel_height < 1 || kernel_width < 1 || kernel_height > 16 || kernel_width > 16) {
-        refuse("no kernel can be ", outputs, " x ", inputs, " x ", kernel_height, " x ", kernel_width);
-    }
 }
 
 }  // namespace
@@ -59,32 +52,21 @@ int status_of_exception() noexcept {
 
 const char* inception_last_error(void) { return last_error.c_str(); }
 
-int inception_interface_version(void) { return 1; }
+int inception_interface_version(void) { return 2; }
 
 int inception_has_level(int level) { return kernels_of(level) != nullptr; }
 
-int inception_best_level(void) {
-    for (int level : {INCEPTION_NEON, INCEPTION_AVX512, INCEPTION_AVX2}) {
-        if (inception_has_level(level)) return level;
-    }
-    return INCEPTION_NO_LEVEL;
-}
-
 int inception_measure(int level, int depth, double seconds, double* peak_gflops, double* product_gflops) {
-    return guarded([&] {
-        need(peak_gflops, product_gflops);
+    return guarded({peak_gflops, product_gflops}, [&] {
         if (depth < 1 || depth > 65536) refuse("no depth of ", depth);
         existing_kernels(level).measure(depth, seconds, peak_gflops, product_gflops);
-        return 0;
     });
 }
 
 int inception_context_create(int level, int threads, inception_context** context) {
-    return guarded([&] {
-        need(context);
+    return guarded({context}, [&] {
         if (threads < 1 || threads > 1024) refuse(threads, " threads; expected 1 to 1024");
         *context = new inception_context{&existing_kernels(level), level, Threads(threads)};
-        return 0;
     });
 }
 
@@ -103,82 +85,32 @@ int inception_algorithm_fits(int algorithm, int kernel_height, int kernel_width,
 
 int inception_choose(const inception_context* context, int tier, int inputs, int outputs, int kernel_height,
                      int kernel_width, int stride, int images, int height, int width) {
-    return guarded([&] {
-        need(context);
+    return guarded({context}, [&] {
         if (tier < INCEPTION_TIER_DIRECT || tier > INCEPTION_TIER_FAST) refuse("no tier ", tier);
         return choose(*context, tier, {inputs, outputs, kernel_height, kernel_width, stride, images, height, width});
     });
 }
 
-int inception_weights_create(const inception_context* context, int algorithm, const double* kernel, const double* bias,
-                             int outputs, int inputs, int kernel_height, int kernel_width, const int* segments,
-                             int segment_count, inception_weights** weights) {
-    return guarded([&] {
-        need(context, kernel, segments, weights);
-        check_kernel(outputs, inputs, kernel_height, kernel_width);
-        const Algorithm* found = algorithm_of(algorithm);
-        if (!found) refuse("no algorithm ", algorithm);
-        if (!fits(algorithm, kernel_height, kernel_width, found->stride)) {
-            refuse(found->name, " does not do a kernel of ", kernel_height, " x ", kernel_width);
-        }
-        for (int i = 0; i < segment_count; ++i) {
-            if (segments[i] < 1) refuse("a segment of ", segments[i], " outputs");
-        }
-        *weights = pack(*context, algorithm, kernel, bias, outputs, inputs, kernel_height, kernel_width,
-                        std::vector<int>(segments, segments + segment_count));
-        return 0;
-    });
-}
-
-int inception_weights_create_depthwise(const inception_context* context, const double* kernel, const double* bias,
-                                       int channels, int kernel_height, int kernel_width, inception_weights** weights) {
-    return guarded([&] {
-        need(context, kernel, weights);
-        check_kernel(channels, channels, kernel_height, kernel_width);
-        *weights = pack_depthwise(kernel, bias, channels, kernel_height, kernel_width);
-        return 0;
-    });
-}
-
-size_t inception_weights_bytes(const inception_weights* weights) {
-    return weights ? weights->data.bytes() + weights->bias.bytes() : 0;
-}
-
-void inception_weights_destroy(inception_weights* weights) { delete weights; }
-
 int inception_plan_create(inception_context* context, int batch, inception_plan** plan) {
-    return guarded([&] {
-        need(context, plan);
+    return guarded({context, plan}, [&] {
         if (batch < 1 || batch > 65536) refuse("a batch of ", batch, "; expected 1 to 65536");
         *plan = new inception_plan(*context, batch);
-        return 0;
     });
 }
 
 void inception_plan_destroy(inception_plan* plan) { delete plan; }
 
 int inception_plan_buffer(inception_plan* plan, int height, int width, int channels) {
-    return guarded([&] {
-        need(plan);
-        return plan->add_buffer(height, width, channels);
-    });
+    return guarded({plan}, [&] { return plan->add_buffer(height, width, channels); });
 }
 
 int inception_plan_finish(inception_plan* plan, const int* outputs, int output_count) {
-    return guarded([&] {
-        need(plan, outputs);
-        plan->finish(outputs, output_count);
-        return 0;
-    });
+    return guarded({plan, outputs}, [&] { plan->finish(outputs, output_count); });
 }
 
 size_t inception_plan_bytes(const inception_plan* plan) { return plan ? plan->bytes() : 0; }
 
 int inception_plan_run(inception_plan* plan, int images, int format, const void* pictures, float* const* outputs,
                        int64_t* nanoseconds) {
-    return guarded([&] {
-        need(plan, pictures, outputs);
-        plan->run(images, format, pictures, outputs, nanoseconds);
-        return 0;
-    });
+    return guarded({plan, pictures, outputs}, [&] { plan->run(images, format, pictures, outputs, nanoseconds); });
 }

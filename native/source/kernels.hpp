@@ -96,10 +96,10 @@ struct WinogradTask {
 SHARED_INLINE int values_apart(int channels) { return (channels + GROUP - 1) / GROUP * GROUP + GROUP; }
 
 struct PoolTask {
-    Pixels from, to;
+    Pixels from, added, to;  // `added` of no data: none
     Window window;
-    int kind;  // inception_pool
-    const float* bias;
+    int kind;                    // inception_pool
+    const float *scale, *shift;  // or null
     float least;
 };
 
@@ -122,11 +122,8 @@ struct Kernels {
     const WinogradInput* winograd_input;
     // From these to the outputs of `tiles`; `products` is room for (tiles, points, columns of a panel).
     const WinogradOutput* winograd_output;
-    void (*pool)(const PoolTask& task, Range rows);
-    void (*adaptive_pool)(const Pixels& from, const Pixels& to, Range rows);
-    void (*depthwise)(const DepthwiseTask& task, Range rows);
-    void (*affine)(const Pixels& from, const Pixels& to, const float* scale, const float* shift, float least, Range rows);
-    void (*add)(const Pixels& shortcut, const Pixels& branch, float scale, const Pixels& to, float least, Range rows);
+    void (*pool)(PoolTask task, Range rows);
+    void (*depthwise)(DepthwiseTask task, Range rows);
     void (*response_norm)(const Pixels& from, int size, float alpha, float beta, float k, const Pixels& to, Range rows,
                           float* scratch);
     void (*measure)(int depth, double seconds, double* peak_gflops, double* product_gflops);

@@ -1,7 +1,7 @@
 // All kernels of one level: compiled once for each, with LEVEL and the compiler's options for it.
 #include <chrono>
 
-#include "pointwise.hpp"
+#include "response_norm.hpp"
 #include "winograd.hpp"
 
 namespace LEVEL {
@@ -61,6 +61,6 @@ static void measure(int depth, double seconds, double* peak_gflops, double* prod
 const Kernels* TABLE_NAME(LEVEL)() {
     using namespace LEVEL;
     static const Kernels kernels = {LANES, TILE_ROWS, PANEL_GROUPS, direct, WINOGRAD_INPUTS, WINOGRAD_OUTPUTS, pool,
-                                    adaptive_pool, depthwise, affine, add, response_norm, measure};
+                                    depthwise, response_norm, measure};
     return &kernels;
 }

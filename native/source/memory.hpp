@@ -2,33 +2,19 @@
 #pragma once
 
 #include <cstddef>
-#include <cstring>
 #include <new>
-#include <utility>
+#include <vector>
 
-class Floats {
-public:
-    Floats() = default;
-    explicit Floats(size_t count) : count_(count) {
-        data_ = static_cast<float*>(::operator new(count * sizeof(float) + 1, std::align_val_t(64)));
-        std::memset(data_, 0, count * sizeof(float));  // which also has the system provide them
+template <class Number>
+struct AtCacheLine {
+    typedef Number value_type;
+
+    Number* allocate(size_t count) {
+        return static_cast<Number*>(::operator new(count * sizeof(Number), std::align_val_t(64)));
     }
-    ~Floats() { ::operator delete(data_, std::align_val_t(64)); }
-    Floats(Floats&& other) noexcept { swap(other); }
-    Floats& operator=(Floats&& other) noexcept {
-        swap(other);
-        return *this;
-    }
-
-    float* data() const { return data_; }
-    size_t bytes() const { return count_ * sizeof(float); }
-
-private:
-    void swap(Floats& other) {
-        std::swap(data_, other.data_);
-        std::swap(count_, other.count_);
-    }
-
-    float* data_ = nullptr;
-    size_t count_ = 0;
+    void deallocate(Number* place, size_t) { ::operator delete(place, std::align_val_t(64)); }
+    bool operator==(const AtCacheLine&) const { return true; }
+    bool operator!=(const AtCacheLine&) const { return false; }
 };
+
+typedef std::vector<float, AtCacheLine<float>> Floats;

@@ -16,48 +16,37 @@ void check_same(const View& from, const View& to) {
     }
 }
 
+// The caller's pictures, and where they begin in a buffer that has them in blocks.
 struct Pictures {
     int height, width, channels, top, left, block;
     std::vector<float> scale, shift;
 };
 
-// One row of pictures, `value` of (channel, x), into a row of the buffer that was cleared.
-template <class Value>
-void put_row(const Pictures& pictures, float* row, int apart, int down, const Value& value) {
-    const int channels = pictures.channels, block = pictures.block;
-    for (int across = 0; across < block; ++across) {
-        const int first = (across + block - pictures.left % block) % block;  // of the pixels that lie there in a block
-        float* to = row + int64_t((first + pictures.left) / block) * apart + (down * block + across) * channels;
-        for (int channel = 0; channel < channels; ++channel) {
-            float* cell = to + channel;
-            for (int x = first; x < pictures.width; x += block, cell += apart) *cell = value(channel, x);
-        }
-    }
+float level_of(const Pictures&, int, float value) { return value; }
+float level_of(const Pictures& pictures, int channel, uint8_t value) {
+    return value * pictures.scale[channel] + pictures.shift[channel];
 }
 
-void put_pictures(const Pictures& pictures, const Running& running, const Pixels& pixels, Range rows) {
-    const int channels = pictures.channels;
-    const int64_t plane = int64_t(pictures.height) * pictures.width;
+// Into rows of the buffer, which are cleared; a caller's pictures lie as `planes` (N, C, H, W) or not (N, H, W, C).
+template <class Number>
+void put_pictures(const Pictures& pictures, const Number* given, bool planes, const Pixels& pixels, Range rows) {
+    const int channels = pictures.channels, width = pictures.width, block = pictures.block;
+    const int64_t plane = int64_t(pictures.height) * width;
+    const int64_t channel_apart = planes ? plane : 1, pixel_apart = planes ? 1 : channels;
     for (int row = rows.first; row < rows.last; ++row) {
         const int image = row / pixels.height, y = row % pixels.height;
         float* to = pixels.at(image, y, 0);
         for (int x = 0; x < pixels.width; ++x) std::fill_n(to + int64_t(x) * pixels.apart, pixels.channels, 0.0f);
-        for (int down = 0; down < pictures.block; ++down) {
-            const int from = y * pictures.block + down - pictures.top;
-            if (from < 0 || from >= pictures.height) continue;
-            const int64_t before = image * plane * channels, first = int64_t(from) * pictures.width;
-            const auto put = [&](const auto& value) { put_row(pictures, to, pixels.apart, down, value); };
-            const float* floats = static_cast<const float*>(running.pictures) + before;
-            const uint8_t* bytes = static_cast<const uint8_t*>(running.pictures) + before;
-            if (running.format == INCEPTION_FLOAT_NCHW) {
-                put([&](int channel, int x) { return floats[channel * plane + first + x]; });
-            } else if (running.format == INCEPTION_FLOAT_NHWC) {
-                put([&](int channel, int x) { return floats[(first + x) * channels + channel]; });
-            } else {
-                put([&](int channel, int x) {
-                    const float level = bytes[(first + x) * channels + channel];
-                    return level * pictures.scale[channel] + pictures.shift[channel];
-                });
+        for (int part = 0; part < block * block * channels; ++part) {
+            const int channel = part % channels, across = part / channels % block, down = part / channels / block;
+            const int from_y = y * block + down - pictures.top;
+            if (from_y < 0 || from_y >= pictures.height) continue;
+            int x = (across + block - pictures.left % block) % block;  // the first that lies there in a block
+            float* cell = to + int64_t((x + pictures.left) / block) * pixels.apart + part;
+            const Number* from = given + image * plane * channels + channel * channel_apart +
+                                 (int64_t(from_y) * width + x) * pixel_apart;
+            for (; x < width; x += block, cell += pixels.apart, from += block * pixel_apart) {
+                *cell = level_of(pictures, channel, *from);
             }
         }
     }
@@ -73,8 +62,7 @@ bool windows_fit(int size, int kernel, int before, int after, int stride, int co
 
 int inception_plan_pictures(inception_plan* plan, inception_view target, int height, int width,
                             inception_padding border, int block, const float* scale, const float* shift) {
-    return guarded([&] {
-        need(plan, scale, shift);
+    return guarded({plan, scale, shift}, [&] {
         const View to = plan->view(target);
         const bool sides = border.top >= 0 && border.left >= 0 && border.bottom >= 0 && border.right >= 0;
         if (block < 1 || block > 2 || height < 1 || width < 1 || !sides || to.channels % (block * block)) {
@@ -89,91 +77,52 @@ int inception_plan_pictures(inception_plan* plan, inception_view target, int hei
         const int channels = to.channels / (block * block);
         const Pictures pictures = {height, width, channels, border.top, border.left, block,
                                    copy(scale, channels), copy(shift, channels)};
-        return plan->add([=](const Running& running) {
+        return plan->add_rows(to, [=](const Running& running, Range some, int) {
             const Pixels pixels = running.pixels(to);
-            running.share_rows(to, [&](Range some, int) { put_pictures(pictures, running, pixels, some); });
+            if (running.format == INCEPTION_UINT8_NHWC) {
+                put_pictures(pictures, static_cast<const uint8_t*>(running.pictures), false, pixels, some);
+            } else {
+                const bool planes = running.format == INCEPTION_FLOAT_NCHW;
+                put_pictures(pictures, static_cast<const float*>(running.pictures), planes, pixels, some);
+            }
         });
     });
 }
 
-int inception_plan_pool(inception_plan* plan, int kind, inception_view source, int kernel_height, int kernel_width,
-                        int stride, inception_padding padding, inception_view target, const float* bias, int relu) {
-    return guarded([&] {
-        need(plan);
-        const View from = plan->view(source), to = plan->view(target);
-        if (kind < INCEPTION_MAX || kind > INCEPTION_AVERAGE_PADDING) refuse("no pool ", kind);
-        if (kind == INCEPTION_MAX && (bias || relu)) refuse("a maximum with a bias or ReLU behind it");
+int inception_plan_pool(inception_plan* plan, inception_view source, int kind, int kernel_height, int kernel_width,
+                        int stride, inception_padding padding, const float* scale, const float* shift,
+                        inception_view addend, inception_view target, int relu) {
+    return guarded({plan}, [&] {
+        const View from = plan->view(source), to = plan->view(target), added = plan->view_or_none(addend);
+        if (kind < INCEPTION_MAX || kind > INCEPTION_ADAPTIVE) refuse("no pool ", kind);
         if (from.channels != to.channels) refuse("a pool keeps its channels");
-        if (!windows_fit(from.height, kernel_height, padding.top, padding.bottom, stride, to.height) ||
-            !windows_fit(from.width, kernel_width, padding.left, padding.right, stride, to.width)) {
+        if (added.buffer >= 0) check_same(added, to);
+        const bool fits = windows_fit(from.height, kernel_height, padding.top, padding.bottom, stride, to.height) &&
+                          windows_fit(from.width, kernel_width, padding.left, padding.right, stride, to.width);
+        if (kind != INCEPTION_ADAPTIVE && !fits) {
             refuse("a pool whose windows do not all begin inside the input or ahead of it");
         }
         const Window window = {kernel_height, kernel_width, stride,
                                padding.top, padding.left, padding.bottom, padding.right};
-        return plan->add([=, kernels = plan->context.kernels, biases = copy(bias, to.channels)](const Running& running) {
-            const PoolTask task = {running.pixels(from), running.pixels(to), window, kind, data_or_null(biases),
-                                   least_of(relu)};
-            running.share_rows(to, [&](Range rows, int) { kernels->pool(task, rows); });
-        });
-    });
-}
-
-int inception_plan_adaptive_pool(inception_plan* plan, inception_view source, inception_view target) {
-    return guarded([&] {
-        need(plan);
-        const View from = plan->view(source), to = plan->view(target);
-        if (from.channels != to.channels) refuse("a pool keeps its channels");
-        return plan->add([=, kernels = plan->context.kernels](const Running& running) {
-            const Pixels in = running.pixels(from), out = running.pixels(to);
-            running.share_rows(to, [&](Range rows, int) { kernels->adaptive_pool(in, out, rows); });
-        });
-    });
-}
-
-int inception_plan_affine(inception_plan* plan, inception_view source, const float* scale, const float* shift,
-                          inception_view target, int relu) {
-    return guarded([&] {
-        need(plan);
-        const View from = plan->view(source), to = plan->view(target);
-        check_same(from, to);
-        return plan->add([=, kernels = plan->context.kernels, scales = copy(scale, to.channels),
-                          shifts = copy(shift, to.channels)](const Running& running) {
-            const Pixels in = running.pixels(from), out = running.pixels(to);
-            running.share_rows(to, [&](Range rows, int) {
-                kernels->affine(in, out, data_or_null(scales), data_or_null(shifts), least_of(relu), rows);
-            });
-        });
-    });
-}
-
-int inception_plan_add(inception_plan* plan, inception_view shortcut, inception_view branch, float scale,
-                       inception_view target, int relu) {
-    return guarded([&] {
-        need(plan);
-        const View first = plan->view(shortcut), second = plan->view(branch), to = plan->view(target);
-        check_same(first, to);
-        check_same(second, to);
-        return plan->add([=, kernels = plan->context.kernels](const Running& running) {
-            const Pixels a = running.pixels(first), b = running.pixels(second), out = running.pixels(to);
-            running.share_rows(to, [&](Range rows, int) { kernels->add(a, b, scale, out, least_of(relu), rows); });
+        return plan->add_rows(to, [=, scales = copy(scale, to.channels), shifts = copy(shift, to.channels)](
+                                      const Running& running, Range rows, int) {
+            running.kernels.pool({running.pixels(from), running.pixels(added), running.pixels(to), window, kind,
+                                  data_or_null(scales), data_or_null(shifts), least_of(relu)}, rows);
         });
     });
 }
 
 int inception_plan_response_norm(inception_plan* plan, inception_view source, int size, float alpha, float beta, float k,
                                  inception_view target) {
-    return guarded([&] {
-        need(plan);
+    return guarded({plan}, [&] {
         const View from = plan->view(source), to = plan->view(target);
         check_same(from, to);
         if (size < 1 || size > from.channels || from.channels > SCRATCH_FLOATS / 3) {
             refuse("a response norm of ", size, " of ", from.channels, " channels");
         }
-        return plan->add([=, kernels = plan->context.kernels](const Running& running) {
-            const Pixels in = running.pixels(from), out = running.pixels(to);
-            running.share_rows(to, [&](Range rows, int part) {
-                kernels->response_norm(in, size, alpha, beta, k, out, rows, running.own_of(part));
-            });
+        return plan->add_rows(to, [=](const Running& running, Range rows, int part) {
+            running.kernels.response_norm(running.pixels(from), size, alpha, beta, k, running.pixels(to), rows,
+                                          running.own_of(part));
         });
     });
 }

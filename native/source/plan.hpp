@@ -10,14 +10,15 @@
 
 struct Buffer {
     int height, width, channels;
+    size_t floats;              // of all images, in whole cache lines
     int first = -1, last = -1;  // operations that need it
     int output = -1;            // its place among the caller's
-    size_t place = 0;           // in the arena, floats
+    size_t place = 0;           // in the arena
 
-    size_t floats() const { return size_t(height) * width * channels; }  // of one image
+    size_t end() const { return place + floats; }
 };
 
-// Some channels of a buffer, wherever it is when the plan runs.
+// Some channels of a buffer, wherever it is when the plan runs; none of buffer -1.
 struct View {
     int buffer, offset, apart, height, width, channels;
 
@@ -29,6 +30,7 @@ struct View {
 // What an operation is given when it runs.
 struct Running {
     Threads::Session& threads;
+    const Kernels& kernels;
     const std::vector<float*>& buffers;
     int images, format;
     const void* pictures;
@@ -39,13 +41,8 @@ struct Running {
     float* own_of(int part) const { return own + part * own_floats; }
 
     Pixels pixels(const View& view) const {
+        if (view.buffer < 0) return {};
         return {buffers[view.buffer] + view.offset, view.apart, view.height, view.width, view.channels};
-    }
-
-    // work(rows, part) on all rows of all images of `view`, shared out.
-    template <class Work>
-    void share_rows(const View& view, const Work& work) const {
-        threads.run([&](int part, int parts) { work(part_of(images * view.height, part, parts), part); });
     }
 };
 
@@ -60,24 +57,35 @@ struct inception_plan {
     int add_buffer(int height, int width, int channels);
     void finish(const int* outputs, int count);
     void run(int images, int format, const void* pictures, float* const* outputs, int64_t* nanoseconds);
-    size_t bytes() const { return arena_.bytes() + shared_.bytes() + own_.bytes() + zeros_.bytes(); }
+    size_t bytes() const { return (arena_.size() + shared_.size() + own_.size() + zeros_.size()) * sizeof(float); }
 
     // For operations while they are added: a checked view, noted as needed by the next of them.
     View view(const inception_view& view);
+    View view_or_none(const inception_view& view);
     // Room that it wants: zeros, and floats for each thread and for all.
     void reserve(size_t zeros, size_t own = 0, size_t shared = 0);
     const float* zeros() const { return zeros_.data(); }
     int add(Operation operation);
 
+    // work(running, rows, part) on all rows of all images of `to`, shared out.
+    template <class Work>
+    int add_rows(const View& to, const Work& work) {
+        return add([=](const Running& running) {
+            running.threads.run([&](int part, int parts) {
+                work(running, part_of(running.images * to.height, part, parts), part);
+            });
+        });
+    }
+
 private:
-    const Buffer& buffer(int number) const;
+    Buffer& buffer(int number);
     void place_buffers();
 
     std::vector<Buffer> buffers_;
     std::vector<Operation> operations_;
     std::mutex in_use_;
     bool finished_ = false;
-    size_t zero_floats_ = 0, own_floats_ = SCRATCH_FLOATS, shared_floats_ = 0;
+    size_t own_floats_ = SCRATCH_FLOATS;
     Floats arena_, shared_, own_, zeros_;
 };
 

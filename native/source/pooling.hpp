@@ -1,148 +1,124 @@
 // Pools and depthwise convolutions: windows of the input, each channel by itself.
 #pragma once
 
+#include "torchinception.h"
 #include "vector.hpp"
 
 namespace LEVEL {
 
-// What a window has of the input; `counted` cells, with padding, are what a mean that counts it divides by.
-struct Cut {
-    int top, bottom, left, right, counted;
-
-    INLINE Cut(const Window& window, const Pixels& from, int y, int x) {
-        const int above = y * window.stride - window.top, before = x * window.stride - window.left;
-        top = most(above, 0);
-        left = most(before, 0);
-        bottom = least(above + window.kernel_height, from.height);
-        right = least(before + window.kernel_width, from.width);
-        counted = (least(above + window.kernel_height, from.height + window.bottom) - above) *
-                  (least(before + window.kernel_width, from.width + window.right) - before);
-    }
+struct Box {
+    int top, left, bottom, right;
 
     INLINE int cells() const { return (bottom - top) * (right - left); }
+
+    INLINE Box within(const Box& other) const {
+        return {most(top, other.top), most(left, other.left), least(bottom, other.bottom), least(right, other.right)};
+    }
 };
 
-// The largest or the sum of `Vectors` vectors of channels, of which the last may be short.
-template <bool Largest, int Vectors>
-INLINE void reduce(const Pixels& from, const float* first, const Cut& cut, int left, Vector* total) {
-    repeat<Vectors>([&](auto v) INLINE_LAMBDA {
-        total[v] = !Largest ? Vector{} : Vectors == 1 ? load_some(first, left) : load(first + v * LANES);
-    });
-    for (int y = 0; y < cut.bottom - cut.top; ++y) {
-        for (int x = 0; x < cut.right - cut.left; ++x) {
-            const float* cell = first + (int64_t(y) * from.width + x) * from.apart;
-            repeat<Vectors>([&](auto v) INLINE_LAMBDA {
-                const Vector value = Vectors == 1 ? load_some(cell, left) : load(cell + v * LANES);
-                total[v] = Largest ? larger(total[v], value) : total[v] + value;
-            });
-        }
+INLINE Box box_of(const Window& window, int y, int x) {
+    const int top = y * window.stride - window.top, left = x * window.stride - window.left;
+    return {top, left, top + window.kernel_height, left + window.kernel_width};
+}
+
+// How an adaptive pool cuts `from` into as many parts as `to` has cells.
+INLINE Box box_of(const Pixels& from, const Pixels& to, int y, int x) {
+    return {y * from.height / to.height, x * from.width / to.width,
+            ((y + 1) * from.height + to.height - 1) / to.height, ((x + 1) * from.width + to.width - 1) / to.width};
+}
+
+// function(image, y, x) for each pixel of `rows`, which are rows of all images, here and below.
+template <class Function>
+INLINE void each_pixel(const Pixels& to, Range rows, const Function& function) {
+    for (int row = rows.first; row < rows.last; ++row) {
+        const int image = row / to.height, y = row % to.height;
+        for (int x = 0; x < to.width; ++x) function(image, y, x);
     }
 }
 
-template <bool Largest, class Finish>
-INLINE void pool_pixel(const Pixels& from, int image, const Cut& cut, float* to, const Finish& finish) {
+// `Vectors` vectors of channels of one output, the last of which may be short, of all cells of a box:
+// `total = next(total, value, row and column in the box, channel, channels left)`, then what `finish` makes of it.
+template <int Vectors, class Next, class Finish>
+INLINE void reduce_some(const Pixels& from, const float* first, const Box& box, int channel, int left, float start,
+                        float* to, const Next& next, const Finish& finish) {
+    Vector total[Vectors];
+    repeat<Vectors>([&](auto v) INLINE_LAMBDA { total[v] = all(start); });
+    for (int y = 0; y < box.bottom - box.top; ++y) {
+        for (int x = 0; x < box.right - box.left; ++x) {
+            const float* cell = first + (int64_t(y) * from.width + x) * from.apart + channel;
+            repeat<Vectors>([&](auto v) INLINE_LAMBDA {
+                const Vector value = load_some(cell + v * LANES, left - v * LANES);
+                total[v] = next(total[v], value, y, x, channel + v * LANES, left - v * LANES);
+            });
+        }
+    }
+    repeat<Vectors>([&](auto v) INLINE_LAMBDA {
+        const Vector value = finish(total[v], channel + v * LANES, left - v * LANES);
+        store_some(to + channel + v * LANES, value, left - v * LANES);
+    });
+}
+
+template <class Next, class Finish>
+INLINE void reduce(const Pixels& from, int image, const Box& box, float start, float* to, const Next& next,
+                   const Finish& finish) {
     constexpr int many = 4;
-    const float* first = from.at(image, cut.top, cut.left);
+    const float* first = from.at(image, box.top, box.left);
     int channel = 0;
     for (; channel + many * LANES <= from.channels; channel += many * LANES) {
-        Vector total[many];
-        reduce<Largest, many>(from, first + channel, cut, 0, total);
-        repeat<many>([&](auto v) INLINE_LAMBDA {
-            store(to + channel + v * LANES, finish(total[v], channel + v * LANES, LANES));
-        });
+        reduce_some<many>(from, first, box, channel, many * LANES, start, to, next, finish);
     }
     for (; channel < from.channels; channel += LANES) {
-        const int left = from.channels - channel;
-        Vector total[1];
-        reduce<Largest, 1>(from, first + channel, cut, left, total);
-        store_some(to + channel, finish(total[0], channel, left), left);
+        reduce_some<1>(from, first, box, channel, from.channels - channel, start, to, next, finish);
     }
 }
 
-// `rows` are output rows of all images.
-static void pool(const PoolTask& task, Range rows) {
-    const Pixels &from = task.from, &to = task.to;
-    for (int row = rows.first; row < rows.last; ++row) {
-        const int image = row / to.height, y = row % to.height;
-        for (int x = 0; x < to.width; ++x) {
-            const Cut cut(task.window, from, y, x);
-            float* out = to.at(image, y, x);
-            if (task.kind == 0) {
-                pool_pixel<true>(from, image, cut, out, [](Vector value, int, int) INLINE_LAMBDA { return value; });
-                continue;
-            }
-            const Vector part = all(1.0f / float(task.kind == 1 ? cut.cells() : cut.counted));
-            pool_pixel<false>(from, image, cut, out, [&](Vector value, int channel, int left) INLINE_LAMBDA {
-                const Vector bias = task.bias ? load_some(task.bias + channel, left) : Vector{};
-                return larger(all(task.least), value * part + bias);
-            });
-        }
-    }
-}
-
-static void adaptive_pool(const Pixels& from, const Pixels& to, Range rows) {
-    for (int row = rows.first; row < rows.last; ++row) {
-        const int image = row / to.height, y = row % to.height;
-        for (int x = 0; x < to.width; ++x) {
-            Cut cut({1, 1, 1, 0, 0, 0, 0}, from, 0, 0);
-            cut.top = y * from.height / to.height;
-            cut.bottom = ((y + 1) * from.height + to.height - 1) / to.height;
-            cut.left = x * from.width / to.width;
-            cut.right = ((x + 1) * from.width + to.width - 1) / to.width;
-            const Vector part = all(1.0f / float(cut.cells()));
-            pool_pixel<false>(from, image, cut, to.at(image, y, x),
-                              [&](Vector value, int, int) INLINE_LAMBDA { return value * part; });
-        }
-    }
-}
-
-template <int Vectors>
-INLINE void depthwise_some(const DepthwiseTask& task, const Cut& cut, const float* first, const float* kernel,
-                           int channel, int left, float* to) {
-    const Pixels& from = task.from;
-    const int taps = task.window.kernel_height * task.window.kernel_width;
-    const Vector least_read = all(task.least_read);
-    Vector total[Vectors];
-    repeat<Vectors>([&](auto v) INLINE_LAMBDA {
-        const float* bias = task.kernel + int64_t(taps) * from.channels + channel + v * LANES;
-        total[v] = Vectors == 1 ? load_some(bias, left) : load(bias);
-    });
-    for (int y = 0; y < cut.bottom - cut.top; ++y) {
-        for (int x = 0; x < cut.right - cut.left; ++x) {
-            const float* cell = first + (int64_t(y) * from.width + x) * from.apart + channel;
-            const float* factor = kernel + (y * task.window.kernel_width + x) * from.channels + channel;
-            repeat<Vectors>([&](auto v) INLINE_LAMBDA {
-                const Vector value = Vectors == 1 ? load_some(cell, left) : load(cell + v * LANES);
-                const Vector weight = Vectors == 1 ? load_some(factor, left) : load(factor + v * LANES);
-                total[v] += larger(least_read, value) * weight;
-            });
-        }
-    }
-    repeat<Vectors>([&](auto v) INLINE_LAMBDA {
-        store_some(to + channel + v * LANES, larger(all(task.least), total[v]), left - v * LANES);
-    });
-}
-
-static void depthwise(const DepthwiseTask& task, Range rows) {
+static void pool(PoolTask task, Range rows) {
     const Pixels &from = task.from, &to = task.to;
     const Window& window = task.window;
-    for (int row = rows.first; row < rows.last; ++row) {
-        const int image = row / to.height, y = row % to.height;
-        for (int x = 0; x < to.width; ++x) {
-            const Cut cut(window, from, y, x);
-            const int above = cut.top - (y * window.stride - window.top);
-            const int before = cut.left - (x * window.stride - window.left);
-            const float* kernel = task.kernel + (above * window.kernel_width + before) * from.channels;
-            const float* first = from.at(image, cut.top, cut.left);
-            int channel = 0;
-            for (; channel + 4 * LANES <= from.channels; channel += 4 * LANES) {
-                depthwise_some<4>(task, cut, first, kernel, channel, 4 * LANES, to.at(image, y, x));
-            }
-            for (; channel < from.channels; channel += LANES) {
-                depthwise_some<1>(task, cut, first, kernel, channel, from.channels - channel, to.at(image, y, x));
-            }
+    const Box picture = {0, 0, from.height, from.width};
+    const Box padded = {-window.top, -window.left, from.height + window.bottom, from.width + window.right};
+    const bool more = task.scale || task.shift || task.added.data || task.least == 0;  // than the pool alone
+    const auto larger_of = [](Vector total, Vector value, int, int, int, int) INLINE_LAMBDA {
+        return larger(total, value);
+    };
+    const auto sum_of = [](Vector total, Vector value, int, int, int, int) INLINE_LAMBDA { return total + value; };
+    each_pixel(to, rows, [&](int image, int y, int x) INLINE_LAMBDA {
+        const Box whole = task.kind == INCEPTION_ADAPTIVE ? box_of(from, to, y, x) : box_of(window, y, x);
+        const Box inside = whole.within(picture);
+        const Box counted = task.kind == INCEPTION_AVERAGE_PADDING ? whole.within(padded) : inside;
+        const Vector part = all(task.kind == INCEPTION_MAX ? 1.0f : 1.0f / float(counted.cells()));
+        const auto finish = [&](Vector total, int channel, int left) INLINE_LAMBDA {
+            total *= part;
+            if (!more) return total;
+            if (task.scale) total *= load_some(task.scale + channel, left);
+            if (task.shift) total += load_some(task.shift + channel, left);
+            if (task.added.data) total += load_some(task.added.at(image, y, x) + channel, left);
+            return larger(all(task.least), total);
+        };
+        if (task.kind == INCEPTION_MAX) {
+            reduce(from, image, inside, -__builtin_inff(), to.at(image, y, x), larger_of, finish);
+        } else {
+            reduce(from, image, inside, 0, to.at(image, y, x), sum_of, finish);
         }
-    }
+    });
+}
+
+static void depthwise(DepthwiseTask task, Range rows) {
+    const Pixels &from = task.from, &to = task.to;
+    const int width = task.window.kernel_width, channels = from.channels;
+    const float* bias = task.kernel + int64_t(task.window.kernel_height) * width * channels;
+    each_pixel(to, rows, [&](int image, int y, int x) INLINE_LAMBDA {
+        const Box whole = box_of(task.window, y, x), inside = whole.within({0, 0, from.height, from.width});
+        const float* kernel = task.kernel + ((inside.top - whole.top) * width + inside.left - whole.left) * channels;
+        const auto next = [&](Vector total, Vector value, int row, int column, int channel, int left) INLINE_LAMBDA {
+            const Vector weight = load_some(kernel + (row * width + column) * channels + channel, left);
+            return total + larger(all(task.least_read), value) * weight;
+        };
+        const auto finish = [&](Vector total, int channel, int left) INLINE_LAMBDA {
+            return larger(all(task.least), total + load_some(bias + channel, left));
+        };
+        reduce(from, image, inside, 0, to.at(image, y, x), next, finish);
+    });
 }
 
 }  // namespace LEVEL

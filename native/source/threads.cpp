@@ -2,108 +2,107 @@
 
 #include <unistd.h>
 
+#include <atomic>
+#include <condition_variable>
 #include <cstdint>
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
-struct Threads::Shared {
-    std::mutex in_use;  // a session holds it
-    std::mutex mutex;   // of what the condition is about: awake, ending
-    std::condition_variable changed;
-    std::atomic<bool> awake{false};
-    bool ending = false;
-    const void* data = nullptr;
-    void (*function)(const void*, int, int) = nullptr;
-    // Calls so far, and in the lower half the part of the last one that is to be taken next. Parts are taken by whoever
-    // comes first, so that nobody waits for a thread that the system lets wait.
-    alignas(64) std::atomic<uint64_t> next{~uint32_t(0)};
-    alignas(64) std::atomic<int> done{0};
-    std::vector<std::thread> workers;
-};
+#include <thread>
+#include <vector>
 
 // An operation takes some microseconds: other threads answer within that time, unless there are more than processors.
 template <class Condition>
 static void wait_for(const Condition& condition) {
     for (int spins = 0; !condition(); ++spins) {
-        if (spins > 4000) {
-            std::this_thread::yield();
-        } else {
+        if (spins > 4000) std::this_thread::yield();
 #if defined(__x86_64__)
-            _mm_pause();
+        __builtin_ia32_pause();
 #endif
-        }
     }
 }
+
+enum State { ASLEEP, AWAKE, ENDING };
+
+struct Threads::Pool {
+    const int parts;
+    std::mutex in_use;  // a session holds it
+    std::mutex mutex;   // of what the condition is about
+    std::condition_variable changed;
+    std::atomic<State> state{ASLEEP};
+    const std::function<void(int, int)>* work = nullptr;
+    // Calls so far, and in the lower half the part of the last one that is to be taken next. Parts are taken by whoever
+    // comes first, so that nobody waits for a thread that the system lets wait.
+    alignas(64) std::atomic<uint64_t> next{~uint32_t(0)};
+    alignas(64) std::atomic<int> done{0};
+    std::vector<std::thread> workers;
+
+    explicit Pool(int count) : parts(count) {}
+
+    ~Pool() {
+        change(ENDING);
+        for (auto& worker : workers) worker.join();
+    }
+
+    void change(State next_state) {
+        {
+            std::lock_guard<std::mutex> lock(mutex);
+            state = next_state;
+        }
+        changed.notify_all();
+    }
+
+    // Takes a part of a call and does it; false if there is none.
+    bool work_once() {
+        uint64_t number = next.load(std::memory_order_acquire);
+        while (uint32_t(number) < uint32_t(parts)) {
+            // Once a part is taken its call lasts, and with it its work.
+            if (!next.compare_exchange_weak(number, number + 1, std::memory_order_acq_rel)) continue;
+            (*work)(int(uint32_t(number)), parts);
+            done.fetch_add(1, std::memory_order_release);
+            return true;
+        }
+        return false;
+    }
+
+    void serve() {
+        while (state != ENDING) {
+            while (state == AWAKE) wait_for([&] { return work_once() || state != AWAKE; });
+            std::unique_lock<std::mutex> lock(mutex);
+            changed.wait(lock, [&] { return state != ASLEEP; });
+        }
+    }
+};
 
 Threads::Threads(int count) : count_(count) { start(); }
 
 Threads::~Threads() {
-    if (process_ != getpid()) return;  // the workers are the parent's
-    {
-        std::lock_guard<std::mutex> lock(shared_->mutex);
-        shared_->ending = true;
-    }
-    shared_->changed.notify_all();
-    for (auto& worker : shared_->workers) worker.join();
-    delete shared_;
+    if (process_ != getpid()) pool_.release();  // the workers are the parent's
 }
 
 void Threads::start() {
     process_ = getpid();
-    shared_ = new Shared;
-    for (int part = 1; part < count_; ++part) {
-        shared_->workers.emplace_back([shared = shared_, parts = count_] { work(*shared, parts); });
-    }
-}
-
-// Takes a part of a call and does it; false if there is none.
-bool Threads::work_once(Shared& shared, int parts) {
-    uint64_t next = shared.next.load(std::memory_order_acquire);
-    while (uint32_t(next) < uint32_t(parts)) {
-        // Once a part is taken its call lasts, and with it what function and data are.
-        if (!shared.next.compare_exchange_weak(next, next + 1, std::memory_order_acq_rel)) continue;
-        shared.function(shared.data, int(uint32_t(next)), parts);
-        shared.done.fetch_add(1, std::memory_order_release);
-        return true;
-    }
-    return false;
-}
-
-void Threads::work(Shared& shared, int parts) {
-    for (;;) {
-        if (!shared.awake.load(std::memory_order_acquire)) {
-            std::unique_lock<std::mutex> lock(shared.mutex);
-            shared.changed.wait(lock, [&] { return shared.awake.load() || shared.ending; });
-            if (shared.ending) return;
-        }
-        wait_for([&] { return work_once(shared, parts) || !shared.awake.load(std::memory_order_acquire); });
-    }
+    pool_.reset(new Pool(count_));
+    for (int part = 1; part < count_; ++part) pool_->workers.emplace_back([pool = pool_.get()] { pool->serve(); });
 }
 
 Threads::Session::Session(Threads& threads) : threads_(threads) {
     // A forked process has none of its parent's threads, and locks as they were: it leaves all that, and begins anew.
-    if (threads_.process_ != getpid()) threads_.start();
-    in_use_ = std::unique_lock<std::mutex>(threads_.shared_->in_use);
-    if (count() == 1) return;
-    {
-        std::lock_guard<std::mutex> lock(threads_.shared_->mutex);
-        threads_.shared_->awake = true;
+    if (threads_.process_ != getpid()) {
+        threads_.pool_.release();
+        threads_.start();
     }
-    threads_.shared_->changed.notify_all();
+    Pool& pool = *threads_.pool_;
+    in_use_ = std::unique_lock<std::mutex>(pool.in_use);
+    if (count() > 1) pool.change(AWAKE);
 }
 
-Threads::Session::~Session() { threads_.shared_->awake.store(false, std::memory_order_release); }
+Threads::Session::~Session() { threads_.pool_->state = ASLEEP; }
 
-void Threads::Session::call(const void* data, void (*function)(const void*, int, int)) {
-    Shared& shared = *threads_.shared_;
-    shared.data = data;
-    shared.function = function;
-    shared.done.store(0, std::memory_order_relaxed);
-    const uint64_t calls = shared.next.load(std::memory_order_relaxed) >> 32;
-    shared.next.store((calls + 1) << 32, std::memory_order_release);
-    while (work_once(shared, count())) {
+void Threads::Session::run(const std::function<void(int, int)>& work) {
+    Pool& pool = *threads_.pool_;
+    pool.work = &work;
+    pool.done.store(0, std::memory_order_relaxed);
+    const uint64_t calls = pool.next.load(std::memory_order_relaxed) >> 32;
+    pool.next.store((calls + 1) << 32, std::memory_order_release);
+    while (pool.work_once()) {
     }
-    wait_for([&] { return shared.done.load(std::memory_order_acquire) == count(); });
+    wait_for([&] { return pool.done.load(std::memory_order_acquire) == count(); });
 }

@@ -1,18 +1,14 @@
 // Threads that work on one operation after the other while a plan runs, and sleep else.
 #pragma once
 
-#include <atomic>
-#include <condition_variable>
+#include <functional>
+#include <memory>
 #include <mutex>
-#include <thread>
-#include <vector>
 
 class Threads {
 public:
     explicit Threads(int count);
     ~Threads();
-    Threads(const Threads&) = delete;
-    Threads& operator=(const Threads&) = delete;
 
     int count() const { return count_; }
 
@@ -22,31 +18,22 @@ public:
         explicit Session(Threads& threads);
         ~Session();
         Session(const Session&) = delete;
-        Session& operator=(const Session&) = delete;
 
         int count() const { return threads_.count_; }
 
-        // work(part, parts) for each part, one of them here; returns when all are done.
-        template <class Work>
-        void run(const Work& work) {
-            call(&work, [](const void* data, int part, int parts) { (*static_cast<const Work*>(data))(part, parts); });
-        }
+        // work(part, parts) for each part, some of them here; returns when all are done.
+        void run(const std::function<void(int part, int parts)>& work);
 
     private:
-        void call(const void* data, void (*function)(const void*, int, int));
-
         Threads& threads_;
         std::unique_lock<std::mutex> in_use_;
     };
 
 private:
-    struct Shared;
+    struct Pool;
 
     void start();
-    static bool work_once(Shared& shared, int parts);
-    static void work(Shared& shared, int parts);
 
-    int count_;
-    int process_ = 0;
-    Shared* shared_ = nullptr;
+    int count_, process_ = 0;
+    std::unique_ptr<Pool> pool_;
 };

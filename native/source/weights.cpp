@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <numeric>
 
 #include "failure.hpp"
 #include "tables.hpp"
@@ -27,127 +26,124 @@ bool fits(int number, int kernel_height, int kernel_width, int stride) {
 namespace {
 
 constexpr int MOST_COLUMNS = 48, MOST_TAPS = 256, MOST_SLOTS = 64;
+typedef double Row[MOST_COLUMNS];
 
-// One input channel of a panel, in float64: (kernel_height * kernel_width, columns) -> (slots, columns).
-void transform(const Algorithm& algorithm, const double (*taps)[MOST_COLUMNS], double (*slots)[MOST_COLUMNS]) {
-    const Matrix &down = MATRICES[algorithm.down], &across = MATRICES[algorithm.across];
-    double half[12 * 7][MOST_COLUMNS] = {};
-    for (int i = 0; i < down.rows; ++i) {
-        for (int y = 0; y < down.taps; ++y) {
-            for (int x = 0; x < across.taps; ++x) {
-                for (int column = 0; column < MOST_COLUMNS; ++column) {
-                    half[i * across.taps + x][column] += down.values[i][y] * taps[y * across.taps + x][column];
-                }
-            }
-        }
-    }
-    for (int i = 0; i < down.rows; ++i) {
-        for (int j = 0; j < across.rows; ++j) {
-            double* slot = slots[i * across.rows + j];
-            std::fill(slot, slot + MOST_COLUMNS, 0.0);
-            for (int x = 0; x < across.taps; ++x) {
-                for (int column = 0; column < MOST_COLUMNS; ++column) {
-                    slot[column] += across.values[j][x] * half[i * across.taps + x][column];
-                }
+// The matrix times rows that are `apart` from each other.
+void multiply(const Matrix& matrix, const Row* from, int apart, Row* to, int to_apart) {
+    for (int i = 0; i < matrix.rows; ++i) {
+        double* sum = to[i * to_apart];
+        std::fill_n(sum, MOST_COLUMNS, 0.0);
+        for (int tap = 0; tap < matrix.taps; ++tap) {
+            for (int column = 0; column < MOST_COLUMNS; ++column) {
+                sum[column] += matrix.values[i][tap] * from[tap * apart][column];
             }
         }
     }
 }
 
-// The output channel of each column; -1 where there is none.
-std::vector<int> columns_of(const std::vector<int>& segments) {
+// One input channel of a panel, in float64: (kernel_height * kernel_width, columns) -> (slots, columns).
+void transform(const Algorithm& algorithm, const Row* taps, Row* slots) {
+    const Matrix &down = MATRICES[algorithm.down], &across = MATRICES[algorithm.across];
+    Row half[12 * 7];
+    for (int x = 0; x < across.taps; ++x) multiply(down, taps + x, across.taps, half + x, across.taps);
+    for (int i = 0; i < down.rows; ++i) multiply(across, half + i * across.taps, 1, slots + i * across.rows, 1);
+}
+
+// The output channel of each column, in whole groups for each segment; -1 where there is none.
+std::vector<int> columns_of(const std::vector<int>& segments, int group) {
     std::vector<int> columns;
     int output = 0;
     for (int segment : segments) {
-        for (int i = 0; i < (segment + GROUP - 1) / GROUP * GROUP; ++i) columns.push_back(i < segment ? output++ : -1);
+        for (int i = 0; i < (segment + group - 1) / group * group; ++i) columns.push_back(i < segment ? output++ : -1);
     }
     return columns;
 }
 
-void pack_panel(inception_weights& weights, const Algorithm& algorithm, const double* kernel, const int* columns,
-                int count, float* to) {
+// Some columns of all slots and inputs; rows of what is packed are `apart`.
+void pack(const inception_weights& weights, const Algorithm& algorithm, const double* kernel, int inputs,
+          const int* columns, int count, float* to, int apart) {
     const int taps = weights.kernel_height * weights.kernel_width;
     std::vector<double> memory(size_t(MOST_TAPS + MOST_SLOTS) * MOST_COLUMNS);
-    auto* tap = reinterpret_cast<double(*)[MOST_COLUMNS]>(memory.data());
-    auto* slot = algorithm.is_direct() ? tap : tap + MOST_TAPS;
-    for (int input = 0; input < weights.inputs; ++input) {
+    Row* tap = reinterpret_cast<Row*>(memory.data());
+    Row* slot = algorithm.is_direct() ? tap : tap + MOST_TAPS;
+    for (int input = 0; input < inputs; ++input) {
         for (int column = 0; column < count; ++column) {
             if (columns[column] < 0) continue;  // stays 0
-            const double* from = kernel + (size_t(columns[column]) * weights.inputs + input) * taps;
+            const double* from = kernel + (size_t(columns[column]) * inputs + input) * taps;
             for (int i = 0; i < taps; ++i) tap[i][column] = from[i];
         }
         if (!algorithm.is_direct()) transform(algorithm, tap, slot);
         for (int i = 0; i < weights.slot_count; ++i) {
-            float* row = to + (size_t(i) * weights.inputs + input) * count;
-            for (int column = 0; column < count; ++column) row[column] = float(slot[i][column]);
+            std::copy_n(slot[i], count, to + (size_t(i) * inputs + input) * apart);
         }
     }
 }
 
 }  // namespace
 
-inception_weights* pack(const inception_context& context, int number, const double* kernel, const double* bias,
-                        int outputs, int inputs, int kernel_height, int kernel_width,
-                        const std::vector<int>& segments) {
-    const Algorithm& algorithm = *algorithm_of(number);
-    if (std::accumulate(segments.begin(), segments.end(), int64_t(0)) != outputs) {
-        refuse("segments do not add up to ", outputs, " outputs");
-    }
-    std::unique_ptr<inception_weights> weights(new inception_weights);
-    weights->algorithm = number;
-    weights->outputs = outputs;
-    weights->inputs = inputs;
-    weights->kernel_height = kernel_height;
-    weights->kernel_width = kernel_width;
-    weights->segments = segments;
-    const std::vector<int> columns = columns_of(segments);
-    const int wide = context.kernels->panel_groups;
-    weights->groups = int(columns.size()) / GROUP;
-    weights->panels = (weights->groups + wide - 1) / wide;
-    if (algorithm.is_direct()) {
-        weights->slot_count = kernel_height * kernel_width;
-    } else {
-        const Matrix &down = MATRICES[algorithm.down], &across = MATRICES[algorithm.across];
-        weights->slot_count = slot_count(algorithm);
-        for (int point = 0; point < algorithm.points(); ++point) {
-            const int y = point / algorithm.span_width, x = point % algorithm.span_width;
+int inception_weights_create(const inception_context* context, int number, const double* kernel, const double* bias,
+                             int outputs, int inputs, int kernel_height, int kernel_width, const int* segments,
+                             int segment_count, inception_weights** weights) {
+    return guarded({context, kernel, segments, weights}, [&] {
+        if (outputs < 1 || inputs < 1 || kernel_height < 1 || kernel_width < 1 || kernel_height > 16 ||
+            kernel_width > 16) {
+            refuse("no kernel can be ", outputs, " x ", inputs, " x ", kernel_height, " x ", kernel_width);
+        }
+        const bool depthwise = number == DEPTHWISE;
+        const Algorithm* algorithm = algorithm_of(depthwise ? 0 : number);
+        if (!algorithm) refuse("no algorithm ", number);
+        if (!fits(number, kernel_height, kernel_width, algorithm->stride) && !depthwise) {
+            refuse(algorithm->name, " does not do a kernel of ", kernel_height, " x ", kernel_width);
+        }
+        if (depthwise && inputs != 1) refuse("a depthwise kernel of ", inputs, " inputs");
+        int64_t sum = 0;
+        for (int i = 0; i < segment_count; ++i) {
+            if (segments[i] < 1) refuse("a segment of ", segments[i], " outputs");
+            sum += segments[i];
+        }
+        if (sum != outputs) refuse("segments do not add up to ", outputs, " outputs");
+
+        auto made = std::make_unique<inception_weights>();
+        made->algorithm = number;
+        made->outputs = outputs;
+        made->inputs = depthwise ? outputs : inputs;
+        made->kernel_height = kernel_height;
+        made->kernel_width = kernel_width;
+        made->segments.assign(segments, segments + segment_count);
+        made->slot_count = algorithm->is_direct() ? kernel_height * kernel_width : slot_count(*algorithm);
+        for (int point = 0; point < algorithm->points(); ++point) {
+            const Matrix &down = MATRICES[algorithm->down], &across = MATRICES[algorithm->across];
+            const int y = point / algorithm->span_width, x = point % algorithm->span_width;
             const int slot = down.slots[y] * across.rows + across.slots[x];
-            weights->order.push_back({static_cast<unsigned char>(point), static_cast<unsigned char>(slot)});
+            made->order.push_back({static_cast<unsigned char>(point), static_cast<unsigned char>(slot)});
         }
-        std::stable_sort(weights->order.begin(), weights->order.end(),
-                         [](PointSlot a, PointSlot b) { return a.slot < b.slot; });
-    }
-    weights->data = Floats(columns.size() * inputs * weights->slot_count);
-    weights->bias = Floats(columns.size());
-    for (size_t i = 0; i < columns.size(); ++i) {
-        if (bias && columns[i] >= 0) weights->bias.data()[i] = float(bias[columns[i]]);
-    }
-    const Panels panels = {weights->data.data(), weights->groups, weights->panels};
-    Threads::Session session(const_cast<Threads&>(context.threads));
-    session.run([&](int part, int parts) {
-        const Range mine = part_of(panels.count, part, parts);
-        for (int panel = mine.first; panel < mine.last; ++panel) {
-            const int group = panels.group(panel), count = (panels.group(panel + 1) - group) * GROUP;
-            float* to = weights->data.data() + size_t(group) * GROUP * inputs * weights->slot_count;
-            pack_panel(*weights, algorithm, kernel, columns.data() + group * GROUP, count, to);
-        }
+        std::stable_sort(made->order.begin(), made->order.end(), [](PointSlot a, PointSlot b) { return a.slot < b.slot; });
+        const std::vector<int> columns = columns_of(made->segments, depthwise ? 1 : GROUP);
+        const int count = int(columns.size()), wide = context->kernels->panel_groups;
+        made->groups = (count + GROUP - 1) / GROUP;
+        made->panels = (made->groups + wide - 1) / wide;
+        made->bias = Floats(count);
+        for (int i = 0; bias && i < count; ++i) made->bias[i] = columns[i] < 0 ? 0 : float(bias[columns[i]]);
+        const size_t rows = size_t(made->slot_count) * inputs;
+        made->data = Floats(rows * count);
+        if (depthwise) made->data.insert(made->data.end(), made->bias.begin(), made->bias.end());
+        const Panels panels = {made->data.data(), made->groups, made->panels};
+        Threads::Session session(const_cast<Threads&>(context->threads));
+        session.run([&](int part, int parts) {
+            const Range mine = part_of(panels.count, part, parts);
+            for (int panel = mine.first; panel < mine.last; ++panel) {
+                const int first = panels.group(panel) * GROUP, last = std::min(panels.group(panel + 1) * GROUP, count);
+                float* to = made->data.data() + (depthwise ? first : first * rows);
+                pack(*made, *algorithm, kernel, inputs, columns.data() + first, last - first, to,
+                     depthwise ? count : last - first);
+            }
+        });
+        *weights = made.release();
     });
-    return weights.release();
 }
 
-inception_weights* pack_depthwise(const double* kernel, const double* bias, int channels, int kernel_height,
-                                  int kernel_width) {
-    std::unique_ptr<inception_weights> weights(new inception_weights);
-    weights->algorithm = DEPTHWISE;
-    weights->outputs = weights->inputs = channels;
-    weights->kernel_height = kernel_height;
-    weights->kernel_width = kernel_width;
-    const int taps = kernel_height * kernel_width;
-    weights->data = Floats(size_t(taps + 1) * channels);
-    float* to = weights->data.data();
-    for (int channel = 0; channel < channels; ++channel) {
-        for (int tap = 0; tap < taps; ++tap) to[tap * channels + channel] = float(kernel[channel * taps + tap]);
-        if (bias) to[taps * channels + channel] = float(bias[channel]);
-    }
-    return weights.release();
+size_t inception_weights_bytes(const inception_weights* weights) {
+    return weights ? (weights->data.size() + weights->bias.size()) * sizeof(float) : 0;
 }
+
+void inception_weights_destroy(inception_weights* weights) { delete weights; }

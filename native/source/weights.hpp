@@ -6,6 +6,7 @@
 #include "kernels.hpp"
 #include "memory.hpp"
 #include "threads.hpp"
+#include "torchinception.h"
 
 struct inception_context {
     const Kernels* kernels;
@@ -24,15 +25,9 @@ struct inception_weights {
     Floats bias;  // (groups, GROUP)
 };
 
-constexpr int DEPTHWISE = -1;
+constexpr int DEPTHWISE = INCEPTION_DEPTHWISE;
 
 const Algorithm* algorithm_of(int number);  // or null
 int algorithm_count();
 int slot_count(const Algorithm& algorithm);  // matrices of weights; 0 if direct
 bool fits(int algorithm, int kernel_height, int kernel_width, int stride);
-
-inception_weights* pack(const inception_context& context, int algorithm, const double* kernel, const double* bias,
-                        int outputs, int inputs, int kernel_height, int kernel_width,
-                        const std::vector<int>& segments);
-inception_weights* pack_depthwise(const double* kernel, const double* bias, int channels, int kernel_height,
-                                  int kernel_width);

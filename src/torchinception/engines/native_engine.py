@@ -5,17 +5,15 @@ import weakref
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from torchinception.engines.graph import Graph, to_graph
 from torchinception.engines.memory import growth_bytes, resident_bytes
-from torchinception.engines.native_library import TIERS, Context, DepthwiseWeights, Plan, Weights, load
+from torchinception.engines.native_library import TIERS, Context, Plan, Weights, load
 from torchinception.engines.native_plan import REWRITES, Layer, Lowering, check_operations
 from torchinception.engines.native_tuning import tuned
-from torchinception.engines.operations import Input
 from torchinception.engines.rewrite import rewrite
 from torchinception.errors import UsageError
 from torchinception.layers import Pair
@@ -36,13 +34,6 @@ def native_problem() -> str:
 def describe_native() -> str:
     """Which instructions the native engine uses here, or why there is none."""
     return native_problem() or f"with {load().levels()[-1]}"
-
-
-class Task(NamedTuple):
-    """What a plan computes, and of pictures of which size."""
-
-    stage: str | None
-    size: Pair
 
 
 class NativeEngine:
@@ -88,11 +79,9 @@ class NativeEngine:
         self._context = Context(load(), threads=self.threads)
         self.graph = rewrite(to_graph(net), REWRITES).to(torch.float32)
         check_operations(self.graph)
-        first = self.graph.nodes[0].operation
-        assert isinstance(first, Input)
-        self.channels = first.channels
-        self._mean, self._std, self._batch, self._tune = mean, std, batch, tune
-        self._plans, self._lock = dict[Task, Plan](), threading.Lock()
+        self.channels, self._batch, self._tune = net.channels, batch, tune
+        self._scaling = (1 / (255 * torch.tensor(std)), -torch.tensor(mean) / torch.tensor(std))
+        self._plans, self._lock = dict[tuple[str | None, Pair], Plan](), threading.Lock()
         self._weights: weakref.WeakValueDictionary[tuple[str, str], Weights] = weakref.WeakValueDictionary()
         self.memory_bytes = growth_bytes(self._before)
 
@@ -122,35 +111,35 @@ class NativeEngine:
         channels, rows, columns = shape
         if channels != self.channels:
             raise UsageError(f"the network takes pictures of {self.channels} channels, not {channels}")
-        plan = self._plan(Task(stage, (rows, columns)))
+        plan = self._plan(stage, (rows, columns))
         answers = torch.empty(len(pictures), *plan.shapes[plan.outputs[0]])  # (N, H, W, C)
         for start in range(0, len(pictures), batch := self._fitting_batch((rows, columns))):
             part = slice(start, start + batch)
             plan.run(pictures[part], [answers[part]])
         return answers.permute(0, 3, 1, 2)
 
-    def _plan(self, task: Task) -> Plan:
+    def _plan(self, stage: str | None, size: Pair) -> Plan:
         with self._lock:
-            first = task not in self._plans
-            plan = self._plans.pop(task, None) or self._make(task)
-            self._plans[task] = plan  # in order of their last use
+            first = (stage, size) not in self._plans
+            plan = self._plans.pop((stage, size), None) or self._make(stage, size)
+            self._plans[stage, size] = plan  # in order of their last use
             for oldest in list(self._plans)[:-KEPT]:
                 del self._plans[oldest]
             if first:
                 self.memory_bytes = growth_bytes(self._before)
         return plan
 
-    def _make(self, task: Task) -> Plan:
-        graph = self.graph if task.stage is None else self.graph.up_to(task.stage)
-        lower = partial(self._lower, graph, task.size)
+    def _make(self, stage: str | None, size: Pair) -> Plan:
+        graph = self.graph if stage is None else self.graph.up_to(stage)
+        lower = partial(self._lower, graph, size)
         if not self._tune:
             return lower({}).plan
-        pictures = torch.rand(self._fitting_batch(task.size), self.channels, *task.size)
+        pictures = torch.rand(self._fitting_batch(size), self.channels, *size)
         return tuned(lower, partial(self._rule, len(pictures)), self.tier, pictures, self.threads)
 
     def _lower(self, graph: Graph, size: Pair, algorithms: Mapping[str, str]) -> Lowering:
         plan = Plan(self._context, batch := self._fitting_batch(size))
-        lowering = Lowering(graph, size, plan, partial(self._pack, algorithms, batch), self._mean, self._std)
+        lowering = Lowering(graph, size, plan, partial(self._pack, algorithms, batch), *self._scaling)
         plan.finish(lowering.views[graph.output])
         return lowering
 
@@ -161,9 +150,7 @@ class NativeEngine:
         """Plans share the weights of the same algorithm, which live as long as one of them."""
         algorithm = "depthwise" if layer.depthwise else algorithms.get(layer.key) or self._rule(batch, layer)
         weights = self._weights.get((layer.key, algorithm))
-        if weights is None and layer.depthwise:
-            weights = DepthwiseWeights(self._context, layer.kernel, layer.bias)
-        elif weights is None:
+        if weights is None:
             weights = Weights(self._context, algorithm, layer.kernel, layer.bias, layer.segments)
         self._weights[layer.key, algorithm] = weights
         return weights

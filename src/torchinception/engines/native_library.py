@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from ctypes import POINTER, c_char_p, c_double, c_float, c_int, c_int64, c_size_t, c_void_p
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from torchinception.engines.operations import Sides
+from torchinception.engines.operations import UNPADDED, Sides
 from torchinception.errors import UsageError
 
-VERSION = 1  # of the interface
+VERSION = 2  # of the interface
 LEVELS = {"avx2": 1, "avx512": 2, "neon": 3}
 TIERS = {"direct": 0, "default": 1, "fast": 2}
-POOLS = {"max": 0, "average": 1, "average with padding": 2}
+POOLS = {"max": 0, "average": 1, "average with padding": 2, "adaptive": 3}
+DEPTHWISE = -1
 FLOAT_NCHW, FLOAT_NHWC, UINT8_NHWC = range(3)
 PATHS = (
     Path(__file__).parents[1] / "libtorchinception.so",
@@ -32,22 +33,20 @@ class View(ctypes.Structure):
 
 
 class _Padding(ctypes.Structure):
-    _fields_ = (("top", c_int), ("left", c_int), ("bottom", c_int), ("right", c_int))
-
-
-class _Segment(ctypes.Structure):
-    _fields_ = (("to", View), ("added", View), ("relu", c_int))
+    _fields_ = tuple((side, c_int) for side in Sides._fields)
 
 
 NOTHING = View(-1, 0, 0)
+POINT = ("max", (1, 1), 1, UNPADDED)  # a pool that is its input
 
 
-class Segment(NamedTuple):
+class Segment(ctypes.Structure):
     """Where some of a convolution's outputs go, and what is added to them."""
 
-    to: View
-    added: View = NOTHING
-    relu: bool = False
+    _fields_ = (("to", View), ("added", View), ("relu", c_int))
+
+    def __init__(self, to: View, added: View = NOTHING, relu: bool = False) -> None:
+        super().__init__(to, added, relu)
 
 
 _OUT, _FLOATS = POINTER(c_void_p), c_void_p
@@ -57,30 +56,26 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "algorithm_fits": (c_int, c_int, c_int, c_int),
     "choose": (c_void_p, *[c_int] * 9),
     "weights_create": (c_void_p, c_int, c_void_p, c_void_p, *[c_int] * 4, POINTER(c_int), c_int, _OUT),
-    "weights_create_depthwise": (c_void_p, c_void_p, c_void_p, c_int, c_int, c_int, _OUT),
     "plan_create": (c_void_p, c_int, _OUT),
     "plan_buffer": (c_void_p, c_int, c_int, c_int),
     "plan_pictures": (c_void_p, View, c_int, c_int, _Padding, c_int, _FLOATS, _FLOATS),
-    "plan_convolution": (c_void_p, View, c_void_p, c_int, _Padding, POINTER(_Segment), c_int),
+    "plan_convolution": (c_void_p, View, c_void_p, c_int, _Padding, POINTER(Segment), c_int),
     "plan_depthwise": (c_void_p, View, c_void_p, c_int, _Padding, View, c_int, c_int),
-    "plan_pool": (c_void_p, c_int, View, c_int, c_int, c_int, _Padding, View, _FLOATS, c_int),
-    "plan_adaptive_pool": (c_void_p, View, View),
-    "plan_affine": (c_void_p, View, _FLOATS, _FLOATS, View, c_int),
-    "plan_add": (c_void_p, View, View, c_float, View, c_int),
+    "plan_pool": (c_void_p, View, c_int, c_int, c_int, c_int, _Padding, _FLOATS, _FLOATS, View, View, c_int),
     "plan_response_norm": (c_void_p, View, c_int, c_float, c_float, c_float, View),
     "plan_finish": (c_void_p, POINTER(c_int), c_int),
     "plan_run": (c_void_p, c_int, c_int, c_void_p, POINTER(c_void_p), POINTER(c_int64)),
     "interface_version": (),
     "algorithms": (),
-    "best_level": (),
     "has_level": (c_int,),
+    "last_error": (),
+    "algorithm_name": (c_int,),
+    **dict.fromkeys(("context_destroy", "weights_destroy", "plan_destroy", "weights_bytes", "plan_bytes"), (c_void_p,)),
 }
-OTHERS: dict[str, tuple[Any, tuple[Any, ...]]] = {
-    "last_error": (c_char_p, ()),
-    "algorithm_name": (c_char_p, (c_int,)),
-    "weights_bytes": (c_size_t, (c_void_p,)),
-    "plan_bytes": (c_size_t, (c_void_p,)),
-    **{f"{kind}_destroy": (None, (c_void_p,)) for kind in ("context", "weights", "plan")},
+RESULTS: dict[str, Any] = {  # of others a status
+    **dict.fromkeys(("last_error", "algorithm_name"), c_char_p),
+    **dict.fromkeys(("weights_bytes", "plan_bytes"), c_size_t),
+    **dict.fromkeys(("context_destroy", "weights_destroy", "plan_destroy"), None),
 }
 
 
@@ -93,10 +88,9 @@ class Library:
             loaded = ctypes.CDLL(str(path))
         except OSError as error:
             raise UsageError(f"the native engine's library cannot be loaded: {error}") from error
-        results = {name: (c_int, arguments) for name, arguments in SIGNATURES.items()} | OTHERS
-        self.functions = {name: getattr(loaded, f"inception_{name}") for name in results}
-        for name, (result, arguments) in results.items():
-            self.functions[name].restype, self.functions[name].argtypes = result, arguments
+        self.functions = {name: getattr(loaded, f"inception_{name}") for name in SIGNATURES}
+        for name, function in self.functions.items():
+            function.restype, function.argtypes = RESULTS.get(name, c_int), SIGNATURES[name]
         if (version := self.call("interface_version")) != VERSION:
             raise UsageError(f"{path} is of interface {version}, expected {VERSION}: build it anew")
         self.algorithms: tuple[str, ...] = tuple(
@@ -155,7 +149,7 @@ class Context(_Owner):
     """Instruction set and threads."""
 
     def __init__(self, library: Library, level: str | None = None, threads: int = 1) -> None:
-        number = LEVELS[level] if level else library.call("best_level")
+        number = LEVELS[level] if level else max((LEVELS[name] for name in library.levels()), default=0)
         super().__init__(library, "context", library.create("context_create", number, threads))
 
     def choose(self, tier: str, shape: Sequence[int], stride: int, images: int, height: int, width: int) -> str:
@@ -167,12 +161,16 @@ class Context(_Owner):
 
 
 class Weights(_Owner):
-    """A kernel (C', C, h, w) and bias (C') or None, packed for an algorithm; `segments` add up to C'."""
+    """A kernel (C', C, h, w) and bias (C') or None, packed for an algorithm; `segments` add up to C'.
+
+    Of the algorithm "depthwise": a kernel (C', 1, h, w), one filter a channel.
+    """
 
     def __init__(
         self, context: Context, algorithm: str, kernel: Tensor, bias: Tensor | None, segments: Sequence[int] = ()
     ) -> None:
-        library, number = context.loaded, context.loaded.algorithms.index(algorithm)
+        library = context.loaded
+        number = DEPTHWISE if algorithm == "depthwise" else library.algorithms.index(algorithm)
         kernel, bias = kernel.detach().double().contiguous(), None if bias is None else bias.double().contiguous()
         parts = tuple(segments) or (len(kernel),)
         arguments = (context.handle, number, _pointer(kernel), _pointer(bias), *kernel.shape)
@@ -183,16 +181,6 @@ class Weights(_Owner):
     def bytes(self) -> int:
         """Of the packed kernel."""
         return int(self.loaded.functions["weights_bytes"](self.handle))
-
-
-class DepthwiseWeights(Weights):
-    """A kernel (C, 1, h, w), one filter a channel, and bias (C) or None."""
-
-    def __init__(self, context: Context, kernel: Tensor, bias: Tensor | None) -> None:
-        library, (channels, _, height, width) = context.loaded, kernel.shape
-        kernel, bias = kernel.detach().double().contiguous(), None if bias is None else bias.double().contiguous()
-        arguments = (context.handle, _pointer(kernel), _pointer(bias), channels, height, width)
-        _Owner.__init__(self, library, "weights", library.create("weights_create_depthwise", *arguments), context)
 
 
 class Plan(_Owner):
@@ -218,19 +206,17 @@ class Plan(_Owner):
         Raises:
             UsageError: it cannot be: sizes that do not fit.
         """
-        given, kept = list[Any](), list[object]()
+        given = list[Any]()
         for argument in arguments:
             if isinstance(argument, Tensor):
-                kept.append(argument := argument.detach().float().contiguous())
-                given.append(argument.data_ptr())
+                given.append((c_float * len(argument))(*argument.tolist()))
             elif isinstance(argument, Sides):
-                given.append(_Padding(argument.top, argument.left, argument.bottom, argument.right))
+                given.append(_Padding(*argument))
             elif isinstance(argument, Weights):
                 self.needs.append(argument)
                 given.append(argument.handle)
             elif isinstance(argument, list):
-                parts = [_Segment(segment.to, segment.added, segment.relu) for segment in argument]
-                given += ((_Segment * len(parts))(*parts), len(parts))
+                given += ((Segment * len(argument))(*argument), len(argument))
             elif isinstance(argument, tuple):
                 given += argument
             else:

@@ -7,6 +7,8 @@ the convolution that makes one of its sides, and what `move_average_pool` puts b
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
@@ -15,7 +17,7 @@ from torch.nn import functional as F  # noqa: N812, the field's name for it
 
 from torchinception.engines import operations as op
 from torchinception.engines.graph import Graph, Node
-from torchinception.engines.native_library import NOTHING, Plan, Segment, View, Weights
+from torchinception.engines.native_library import NOTHING, POINT, Plan, Segment, View, Weights
 from torchinception.engines.operations import UNPADDED
 from torchinception.engines.rewrite import fold_batch_norm, fold_residual_scale, fuse_relu, move_average_pool
 from torchinception.engines.windows import count_windows
@@ -42,6 +44,9 @@ class Layer(NamedTuple):
     depthwise: bool = False
 
 
+Pack = Callable[[Layer], Weights]
+
+
 def check_operations(graph: Graph) -> None:
     """Refuse what the library cannot compute.
 
@@ -56,7 +61,7 @@ def check_operations(graph: Graph) -> None:
 
 
 class Lowering:
-    """Adds a graph's operations to a plan; bytes become `(x / 255 - mean) / std`.
+    """Adds a graph's operations to a plan; bytes become `x * scale + shift`.
 
     Attributes:
         views: where each value is.
@@ -64,20 +69,13 @@ class Lowering:
         layers: the convolutions, by the number of their operation.
     """
 
-    def __init__(
-        self,
-        graph: Graph,
-        size: Pair,
-        plan: Plan,
-        pack: Callable[[Layer], Weights],
-        mean: Sequence[float],
-        std: Sequence[float],
-    ) -> None:
-        self.nodes, self.plan, self._pack = graph.by_name, plan, pack
+    def __init__(self, graph: Graph, size: Pair, plan: Plan, pack: Pack, scale: Tensor, shift: Tensor) -> None:
+        nodes = [replace(node, operation=_simpler(node.operation)) for node in graph.nodes]
+        self.nodes, self.plan, self._pack = {node.name: node for node in nodes}, plan, pack
         self.views, self.names, self.layers = dict[str, View](), list[str](), dict[int, Layer]()
-        self.convs = {node.name: node.operation for node in graph.nodes if isinstance(node.operation, op.Convolution)}
+        self.convs = {node.name: node.operation for node in nodes if isinstance(node.operation, op.Convolution)}
         self.readers, self.shapes = defaultdict[str, list[str]](list), dict[str, Shape]()
-        for node in graph.nodes:
+        for node in nodes:
             self.shapes[node.name] = _shape(node.operation, [self.shapes[value] for value in node.inputs], size)
             for value in node.inputs:
                 self.readers[value].append(node.name)
@@ -85,11 +83,12 @@ class Lowering:
         self.absorbed = {*self.sums.values(), *filter(self._is_absorbed, self.nodes)}  # no operations of their own
         self.families = self._find_families()
         self._place()
-        for node in graph.nodes:
+        for node in nodes:
             if isinstance(node.operation, op.Input):
-                self._add_pictures(node.name, torch.tensor(mean), torch.tensor(std))
+                self._add_pictures(node.name, scale, shift)
             elif node.name not in self.absorbed:
                 self._add(node)
+            self.names += [node.name] * (plan.operations - len(self.names))
 
     def _find_sums(self) -> dict[str, str]:
         """Sums, each with the convolution that computes it: a side that nothing else reads, the branch if both may."""
@@ -108,7 +107,7 @@ class Lowering:
         if isinstance(operation, op.Relu) and readers:
             return all(isinstance(reader, op.Convolution) and _is_depthwise(reader) for reader in readers)
         if isinstance(operation, op.AveragePool) and len(readers) == 1:
-            return isinstance(readers[0], op.Affine) and readers[0].scale is None
+            return isinstance(readers[0], op.Affine)
         return False
 
     def _find_families(self) -> dict[str, list[str]]:
@@ -134,19 +133,18 @@ class Lowering:
 
     def _parts(self, join: Node) -> list[tuple[str, View]]:
         """What is joined, and where it belongs; it may be elsewhere, if it belongs in two places."""
-        parts, (buffer, offset) = list[tuple[str, View]](), (self.views[join.name].buffer, self.views[join.name].offset)
-        for value in join.inputs:
-            parts.append((value, View(buffer, offset, self.shapes[value][2])))
-            offset += self.shapes[value][2]
-        return parts
+        whole, channels = self.views[join.name], [self.shapes[value][2] for value in join.inputs]
+        offsets = accumulate(channels[:-1], initial=whole.offset)
+        parts = [View(whole.buffer, *part) for part in zip(offsets, channels, strict=True)]
+        return list(zip(join.inputs, parts, strict=True))
 
-    def _add_pictures(self, name: str, mean: Tensor, std: Tensor) -> None:
+    def _add_pictures(self, name: str, scale: Tensor, shift: Tensor) -> None:
         (rows, columns, channels), border, block = self.shapes[name], UNPADDED, 1
         if self._is_blocked(name):
             border, block = self._padding(self.readers[name][0]), 2
         height, width = rows + border.top + border.bottom, columns + border.left + border.right
         self.views[name] = self.plan.buffer(-(-height // block), -(-width // block), channels * block**2)
-        self._emit(name, "pictures", self.views[name], rows, columns, border, block, 1 / (255 * std), -mean / std)
+        self.plan.add("pictures", self.views[name], rows, columns, border, block, scale, shift)
 
     def _is_blocked(self, value: str) -> bool:
         """Whether it is the pictures, read by one convolution of stride 2: in blocks of 2 x 2 its stride becomes 1."""
@@ -166,37 +164,31 @@ class Lowering:
             case op.Convolution():
                 if family := self.families.get(name):  # else it was added with the first of its family
                     segments = {each: Segment(self.views[each], NOTHING, self.convs[each].relu) for each in family}
-                    self._add_convolution(name, segments)
+                    self._add_convolution(segments)
             case op.Add(_, relu) if name in self.sums:
-                self._add_convolution(name, {self.sums[name]: Segment(to, reads[0], relu)})
+                self._add_convolution({self.sums[name]: Segment(to, reads[0], relu)})
             case op.Add(scale, relu):
-                self._emit(name, "add", *reads, scale, to, relu)
-            case op.Linear(weight, bias):
-                weights = self._weights(Layer(name, weight[:, :, None, None], bias, (len(bias),), 1, (1, 1)))
-                self._emit(name, "convolution", *reads, weights, 1, UNPADDED, [Segment(to)])
+                shortcut, branch = reads
+                factor = None if scale == 1 else torch.full((to.channels,), scale)
+                self.plan.add("pool", branch, *POINT, factor, None, shortcut, to, relu)
             case op.Join():
                 for value, part in self._parts(node):
                     if bytes(part) != bytes(self.views[value]):
-                        self._emit(name, "affine", self.views[value], None, None, part, False)
-            case op.MaxPool() | op.AveragePool():
-                self._add_pool(name, to, None, False)
-            case op.Affine(_, shift, relu) if not reads:
-                self._add_pool(node.inputs[0], to, shift, relu)
+                        self.plan.add("pool", self.views[value], *POINT, None, None, NOTHING, part, False)
+            case op.MaxPool() | op.AveragePool() | op.AdaptivePool():
+                self.plan.add("pool", *reads, *self._pool(name), None, None, NOTHING, to, False)
             case op.Affine(scale, shift, relu):
-                self._emit(name, "affine", *reads, scale, shift, to, relu)
-            case op.BatchNorm(mean, variance, gamma, beta, eps):
-                factor = gamma / (variance + eps).sqrt()
-                self._emit(name, "affine", *reads, factor, beta - mean * factor, to, False)
+                (value,) = node.inputs
+                pool = POINT if reads else self._pool(value)
+                self.plan.add("pool", self._source(value), *pool, scale, shift, NOTHING, to, relu)
             case op.Relu():
-                self._emit(name, "affine", *reads, None, None, to, True)
-            case op.AdaptivePool() | op.GlobalPool():
-                self._emit(name, "adaptive_pool", *reads, to)
+                self.plan.add("pool", *reads, *POINT, None, None, NOTHING, to, True)
             case op.ResponseNorm(size, alpha, beta, k):
-                self._emit(name, "response_norm", *reads, size, alpha, beta, k, to)
+                self.plan.add("response_norm", *reads, size, alpha, beta, k, to)
             case other:
                 raise AssertionError(f"{name} is {other}")
 
-    def _add_convolution(self, name: str, segments: dict[str, Segment]) -> None:
+    def _add_convolution(self, segments: dict[str, Segment]) -> None:
         """One, or several 1x1 convolutions of the same value; what each puts out goes into a segment of its own."""
         first, convs = next(iter(segments)), [self.convs[each] for each in segments]
         (value,), kernel = self.nodes[first].inputs, torch.cat([_dense(conv) for conv in convs])
@@ -206,35 +198,48 @@ class Lowering:
             kernel, stride, padding = _block(kernel), 1, UNPADDED
         key = f"{' '.join(segments)} {tuple(kernel.shape)}"
         weights = self._weights(Layer(key, kernel, torch.cat(biases), lengths, stride, self.shapes[first][:2]))
-        self._emit(name, "convolution", self.views[value], weights, stride, padding, [*segments.values()])
+        self.plan.add("convolution", self.views[value], weights, stride, padding, [*segments.values()])
 
     def _add_depthwise(self, name: str, conv: op.Convolution, to: View) -> None:
         (value,), stride = self.nodes[name].inputs, conv.stride[0]
-        relu_first = value in self.absorbed
-        x = self.views[self.nodes[value].inputs[0] if relu_first else value]
         weights = self._weights(Layer(name, conv.kernel, conv.bias, (), stride, self.shapes[name][:2], depthwise=True))
-        self._emit(name, "depthwise", x, weights, stride, self._padding(name), to, relu_first, conv.relu)
+        relu_first, x = value in self.absorbed, self._source(value)
+        self.plan.add("depthwise", x, weights, stride, self._padding(name), to, relu_first, conv.relu)
 
-    def _add_pool(self, name: str, to: View, bias: Tensor | None, relu: bool) -> None:
-        pool, (value,), kind = self.nodes[name].operation, self.nodes[name].inputs, "max"
-        assert isinstance(pool, op.MaxPool | op.AveragePool)
-        if isinstance(pool, op.AveragePool):
-            kind = "average with padding" if pool.count_padding else "average"
-        x, padding = self.views[value], self._padding(name)
-        self._emit(name, "pool", kind, x, pool.kernel, pool.stride[0], padding, to, bias, relu)
+    def _source(self, value: str) -> View:
+        """Where a value is; where what it is made of is, if it is absorbed."""
+        return self.views[self.nodes[value].inputs[0] if value in self.absorbed else value]
 
-    def _emit(self, name: str, operation: str, *arguments: object) -> None:
-        self.plan.add(operation, *arguments)
-        self.names.append(name)
+    def _pool(self, name: str) -> tuple[str, Pair, int, op.Sides]:
+        """Kind and windows."""
+        match self.nodes[name].operation:
+            case op.MaxPool(kernel, (stride, _)):
+                return "max", kernel, stride, self._padding(name)
+            case op.AveragePool(kernel, (stride, _), count_padding=counted):
+                return "average with padding" if counted else "average", kernel, stride, self._padding(name)
+        return "adaptive", (1, 1), 1, UNPADDED
 
     def _weights(self, layer: Layer) -> Weights:
         """Of the operation that is added next."""
-        self.layers[len(self.names)] = layer
+        self.layers[self.plan.operations] = layer
         return self._pack(layer)
 
     def _padding(self, name: str) -> op.Sides:
         """Of a convolution or pool, in cells."""
         return _cells(self.nodes[name].operation, self.shapes[self.nodes[name].inputs[0]])
+
+
+def _simpler(operation: op.Operation) -> op.Operation:
+    """The same as one of fewer kinds."""
+    match operation:
+        case op.Linear(weight, bias):
+            return op.Convolution(weight[:, :, None, None], bias, (1, 1), UNPADDED)
+        case op.GlobalPool():
+            return op.AdaptivePool((1, 1))
+        case op.BatchNorm(mean, variance, gamma, beta, eps):
+            factor = gamma / (variance + eps).sqrt()
+            return op.Affine(factor, beta - mean * factor)
+    return operation
 
 
 def _cells(operation: op.Operation, read: Shape) -> op.Sides:
@@ -253,10 +258,6 @@ def _shape(operation: op.Operation, reads: Sequence[Shape], size: Pair) -> Shape
             return rows, columns, len(operation.kernel) if isinstance(operation, op.Convolution) else reads[0][2]
         case op.AdaptivePool(cells):
             return *cells, reads[0][2]
-        case op.GlobalPool():
-            return 1, 1, reads[0][2]
-        case op.Linear(_, bias):
-            return 1, 1, len(bias)
         case op.Join():
             return *reads[0][:2], sum(channels for _, _, channels in reads)
     return reads[0]

@@ -9,63 +9,57 @@ from pathlib import Path
 
 from torch import Tensor
 
-from torchinception.engines.native_library import VERSION, Plan
+from torchinception.engines.native_library import VERSION, Library, Plan
 from torchinception.engines.native_plan import Layer, Lowering
 from torchinception.errors import SaveError
 from torchinception.files import cache_folder, write_atomically
 from torchinception.machine import processor_name
 
 Algorithms = Mapping[str, str]  # by the key of a layer; of others the rule says which
+Lower = Callable[[Algorithms], Lowering]
 FAST = ("F(6x6,3x3)", "F(1x6,1x7)", "F(6x1,7x1)")  # whose errors are for the tier of that name
 GAIN = 1.03  # what another algorithm has to gain on that of the rule
 RUNS = 5
 
 
-def tuned(
-    lower: Callable[[Algorithms], Lowering], rule: Callable[[Layer], str], tier: str, pictures: Tensor, threads: int
-) -> Plan:
+def tuned(lower: Lower, rule: Callable[[Layer], str], tier: str, pictures: Tensor, threads: int) -> Plan:
     """The plan for pictures of this shape with the algorithms that are quickest on this machine.
 
     They are measured once, in some seconds, for layers of these shapes, whatever their weights.
     """
     lowering = lower({})
-    layers = {number: layer for number, layer in lowering.layers.items() if not layer.depthwise}
-    of = [(layer.key, layer.stride, layer.size) for layer in layers.values()]
-    about = (VERSION, processor_name(), threads, tier, lowering.plan.loaded.algorithms, tuple(pictures.shape), of)
+    library, layers = lowering.plan.loaded, [layer for layer in lowering.layers.values() if not layer.depthwise]
+    of = [(layer.key, layer.stride, layer.size) for layer in layers]
+    about = (VERSION, processor_name(), threads, tier, library.algorithms, tuple(pictures.shape), of)
     path = cache_folder() / "engines" / f"native-{hashlib.sha256(repr(about).encode()).hexdigest()[:32]}.json"
-    found = _read(path, lowering.plan.loaded.algorithms)
+    found = _read(path, library.algorithms)
     if found is None:
-        found = _measure(lower, rule, tier, pictures, layers, lowering)
+        candidates = {layer.key: _candidates(layer, rule(layer), tier, library) for layer in layers}
+        found = _measure(lower, lowering, candidates, pictures)
         with suppress(SaveError):  # then it is measured again
             write_atomically(path, json.dumps(found))
     return lower(found).plan if found else lowering.plan
 
 
 def _measure(
-    lower: Callable[[Algorithms], Lowering],
-    rule: Callable[[Layer], str],
-    tier: str,
-    pictures: Tensor,
-    layers: Mapping[int, Layer],
-    lowering: Lowering,
+    lower: Lower, lowering: Lowering, candidates: Mapping[str, Sequence[str]], pictures: Tensor
 ) -> dict[str, str]:
     """Plan after plan, each with another algorithm for every layer that has more to try."""
-    candidates = {layer.key: _candidates(layer, rule(layer), tier, lowering.plan) for layer in layers.values()}
     found, times = dict[str, str](), dict[str, float]()
     for turn in range(max(map(len, candidates.values()), default=0)):
         tried = {key: names[turn] for key, names in candidates.items() if turn < len(names)}
         lowering = lower(tried) if turn else lowering
         took = _profile(lowering.plan, pictures)
-        for number, layer in layers.items():
+        for number, layer in lowering.layers.items():
             if layer.key in tried and took[number] < times.get(layer.key, float("inf")):
                 times[layer.key] = took[number] if turn else took[number] / GAIN
                 found[layer.key] = tried[layer.key]
     return found
 
 
-def _candidates(layer: Layer, first: str, tier: str, plan: Plan) -> list[str]:
+def _candidates(layer: Layer, first: str, tier: str, library: Library) -> list[str]:
     shape = (*layer.kernel.shape[2:], layer.stride)
-    names = [name for i, name in enumerate(plan.loaded.algorithms) if plan.loaded.call("algorithm_fits", i, *shape)]
+    names = [name for i, name in enumerate(library.algorithms) if library.call("algorithm_fits", i, *shape)]
     allowed = [name for name in names if tier == "fast" or (name not in FAST and tier == "default")]
     return [first, *(name for name in allowed if name != first)]
 

@@ -1,37 +1,9 @@
-// What is done to each pixel by itself.
+// A norm over channels of one pixel.
 #pragma once
 
 #include "pooling.hpp"
 
 namespace LEVEL {
-
-// `rows` are rows of all images, here and below. `function(pixel, channel, channels left)`, for each vector of each pixel.
-template <class Function>
-INLINE void each_pixel(const Pixels& to, Range rows, const Function& function) {
-    for (int64_t pixel = int64_t(rows.first) * to.width; pixel < int64_t(rows.last) * to.width; ++pixel) {
-        for (int channel = 0; channel < to.channels; channel += LANES) {
-            function(pixel, channel, to.channels - channel);
-        }
-    }
-}
-
-static void affine(const Pixels& from, const Pixels& to, const float* scale, const float* shift, float least,
-                   Range rows) {
-    each_pixel(to, rows, [&](int64_t pixel, int channel, int left) INLINE_LAMBDA {
-        Vector value = load_some(from.data + pixel * from.apart + channel, left);
-        if (scale) value *= load_some(scale + channel, left);
-        if (shift) value += load_some(shift + channel, left);
-        store_some(to.data + pixel * to.apart + channel, larger(all(least), value), left);
-    });
-}
-
-static void add(const Pixels& shortcut, const Pixels& branch, float scale, const Pixels& to, float least, Range rows) {
-    each_pixel(to, rows, [&](int64_t pixel, int channel, int left) INLINE_LAMBDA {
-        const Vector value = load_some(branch.data + pixel * branch.apart + channel, left) * scale;
-        const Vector total = load_some(shortcut.data + pixel * shortcut.apart + channel, left) + value;
-        store_some(to.data + pixel * to.apart + channel, larger(all(least), total), left);
-    });
-}
 
 INLINE Vector root(Vector value) {
     for (int lane = 0; lane < LANES; ++lane) value[lane] = __builtin_sqrtf(value[lane]);
