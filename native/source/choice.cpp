@@ -17,7 +17,10 @@
 // than the quickest. Within networks, tuning finds out.
 constexpr double TRANSFORM = 0.5, PUT_AWAY = 8;
 
-static double fetch_of(int level) { return level == INCEPTION_AVX512 ? 15 : 6; }
+// Threads share the memory, which gives two of them a third more than one.
+static double fetch_of(const inception_context& context) {
+    return (context.level == INCEPTION_AVX512 ? 15 : 6) * (context.threads.count() + 1) / 2.0;
+}
 
 // Points far from 1 lose digits: these are for the fast tier alone.
 static bool is_exact(const Algorithm& algorithm) {
@@ -38,7 +41,7 @@ static double time_of(const Algorithm& algorithm, const Layer& layer, double fet
 }
 
 int choose(const inception_context& context, int tier, const Layer& layer) {
-    const double fetch = fetch_of(context.level);
+    const double fetch = fetch_of(context);
     int best = 0;
     for (int number = 1; number < algorithm_count() && tier != INCEPTION_TIER_DIRECT; ++number) {
         const Algorithm& algorithm = *algorithm_of(number);
