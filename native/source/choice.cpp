@@ -1,9 +1,14 @@
-#include "choice.hpp"
-
+// Which algorithm is expected to be quickest.
 #include <algorithm>
 #include <cmath>
 
-#include "torchinception.h"
+#include "failure.hpp"
+#include "weights.hpp"
+
+struct Layer {
+    int inputs, outputs, kernel_height, kernel_width, stride;
+    int images, height, width;  // of the output
+};
 
 // The rule: each algorithm's time, counted in multiply-adds of the product, is
 //
@@ -40,14 +45,19 @@ static double time_of(const Algorithm& algorithm, const Layer& layer, double fet
     return std::max(values, slots * fetch) * pairs + values * (layer.inputs + outputs) * slots * TRANSFORM;
 }
 
-int choose(const inception_context& context, int tier, const Layer& layer) {
-    const double fetch = fetch_of(context);
-    int best = 0;
-    for (int number = 1; number < algorithm_count() && tier != INCEPTION_TIER_DIRECT; ++number) {
-        const Algorithm& algorithm = *algorithm_of(number);
-        if (!fits(number, layer.kernel_height, layer.kernel_width, layer.stride)) continue;
-        if (tier == INCEPTION_TIER_DEFAULT && !is_exact(algorithm)) continue;
-        if (time_of(algorithm, layer, fetch) < time_of(*algorithm_of(best), layer, fetch)) best = number;
-    }
-    return best;
+int inception_choose(const inception_context* context, int tier, int inputs, int outputs, int kernel_height,
+                     int kernel_width, int stride, int images, int height, int width) {
+    return guarded({context}, [&] {
+        if (tier < INCEPTION_TIER_DIRECT || tier > INCEPTION_TIER_FAST) refuse("no tier ", tier);
+        const Layer layer = {inputs, outputs, kernel_height, kernel_width, stride, images, height, width};
+        const double fetch = fetch_of(*context);
+        int best = 0;
+        for (int number = 1; number < algorithm_count() && tier != INCEPTION_TIER_DIRECT; ++number) {
+            const Algorithm& algorithm = *algorithm_of(number);
+            if (!fits(number, kernel_height, kernel_width, stride)) continue;
+            if (tier == INCEPTION_TIER_DEFAULT && !is_exact(algorithm)) continue;
+            if (time_of(algorithm, layer, fetch) < time_of(*algorithm_of(best), layer, fetch)) best = number;
+        }
+        return best;
+    });
 }

@@ -5,27 +5,28 @@
 
 namespace LEVEL {
 
-// One vector of sums goes to its place in the output.
-struct ToDestination {
-    const Destination* groups;
-    int64_t row;
+// Where one vector of columns goes, from a pixel on.
+struct Output {
+    float* to;
+    const float* added;
+    int to_apart, added_apart, columns;
+    Vector bias, lowest;
 
-    INLINE void operator()(int r, int v, Vector sum) const {
+    INLINE Output(const Destination* groups, int v, int64_t pixel) {
         const Destination& group = groups[v / VECTORS];
-        const int column = v % VECTORS * LANES, columns = group.columns - column;
-        finish(group, row + r, column, columns, sum);
+        const int column = v % VECTORS * LANES;
+        to = group.to + pixel * group.to_apart + column;
+        added = group.added ? group.added + pixel * group.added_apart + column : nullptr;
+        to_apart = group.to_apart, added_apart = group.added_apart, columns = group.columns - column;
+        bias = load(group.bias + column), lowest = all(group.least);
     }
 
-    static INLINE void finish(const Destination& group, int64_t pixel, int column, int columns, Vector sum) {
-        sum += load(group.bias + column);
-        float* to = group.to + pixel * group.to_apart + column;
-        if (columns >= LANES) {
-            if (group.added) sum += load(group.added + pixel * group.added_apart + column);
-            store(to, larger(all(group.least), sum));
-        } else if (columns > 0) {
-            if (group.added) sum += load(group.added + pixel * group.added_apart + column, columns);
-            store(to, larger(all(group.least), sum), columns);
-        }
+    // `pixel` is counted from the first.
+    INLINE void operator()(int64_t pixel, Vector sum) const {
+        if (columns <= 0) return;
+        sum += bias;
+        if (added) sum += load_some(added + pixel * added_apart, columns);
+        store_some(to + pixel * to_apart, larger(lowest, sum), columns);
     }
 };
 
@@ -72,7 +73,9 @@ static void direct(const Convolution& task, Range rows, Range panels, float* scr
             for (int tile = 0, row = 0, next; tile < tiles; ++tile, row = next) {
                 next = (tile + 1) * count / tiles;
                 multiply_any(next - row, groups, table + row, taps, count, depth, RUN, weights, ahead + int64_t(tile) * taps * depth * step,
-                             step, ToDestination{task.destinations + group, first + row});
+                             step, [&](int v) INLINE_LAMBDA {
+                                 return Output(task.destinations + group, v, first + row);
+                             });
             }
         }
     }

@@ -1,7 +1,6 @@
 // The C interface but for weights and a plan's operations, which define theirs: no exception leaves.
 #include <new>
 
-#include "choice.hpp"
 #include "plan.hpp"
 
 namespace {
@@ -81,14 +80,6 @@ const char* inception_algorithm_name(int algorithm) {
 
 int inception_algorithm_fits(int algorithm, int kernel_height, int kernel_width, int stride) {
     return fits(algorithm, kernel_height, kernel_width, stride);
-}
-
-int inception_choose(const inception_context* context, int tier, int inputs, int outputs, int kernel_height,
-                     int kernel_width, int stride, int images, int height, int width) {
-    return guarded({context}, [&] {
-        if (tier < INCEPTION_TIER_DIRECT || tier > INCEPTION_TIER_FAST) refuse("no tier ", tier);
-        return choose(*context, tier, {inputs, outputs, kernel_height, kernel_width, stride, images, height, width});
-    });
 }
 
 int inception_plan_create(inception_context* context, int batch, inception_plan** plan) {

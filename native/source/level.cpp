@@ -47,7 +47,7 @@ static void measure(int depth, double seconds, double* peak_gflops, double* prod
     *product_gflops = best_gflops(seconds / 2, 2.0 * runs * depth * rows * columns, [&] {
         for (int i = 0; i < runs; ++i) {
             multiply<rows, columns / LANES>(row, 1, 0, depth, RUN, memory + rows * depth, memory, 0,
-                                         ToProducts{products, columns});
+                                         [&](int v) INLINE_LAMBDA { return Products{products + v * LANES, columns}; });
         }
     });
     delete[] memory;

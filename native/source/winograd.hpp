@@ -67,12 +67,12 @@ void winograd_input(const WinogradTask& task, Range tiles, float* values, int fi
     }
 }
 
-// Sums go to (tiles, points, columns).
-struct ToProducts {
+// One vector of columns of (tiles, points, columns).
+struct Products {
     float* to;
     int apart;
 
-    INLINE void operator()(int r, int v, Vector sum) const { store(to + int64_t(r) * apart + v * LANES, sum); }
+    INLINE void operator()(int r, Vector sum) const { store(to + int64_t(r) * apart, sum); }
 };
 
 constexpr int AHEAD = 2;  // tiles
@@ -115,20 +115,13 @@ void transform_back(const WinogradTask& task, Range tiles, const Destination* gr
                 });
                 Down::template output<1, Across::span>(column, half + x);
             });
-            const Destination& group = groups[v / VECTORS];
-            const int column = v % VECTORS * LANES;
-            const bool plain = !group.added && group.columns - column >= LANES;
-            float* to = group.to + pixel * group.to_apart + column;
-            const int64_t row = int64_t(convolution.to_width) * group.to_apart;
-            const Vector bias = load(group.bias + column), lowest = all(group.least);
+            const Output output(groups, v, pixel);
             repeat<height>([&](auto y) INLINE_LAMBDA {
                 if (y >= rows_left) return;
                 Across::template output<1, 1>(half + y * Across::span, done);
                 repeat<width>([&](auto x) INLINE_LAMBDA {
                     if (x >= columns_left) return;
-                    if (plain) return store(to + y * row + x * group.to_apart, larger(lowest, done[x] + bias));
-                    const int64_t at = pixel + int64_t(y) * convolution.to_width + x;
-                    ToDestination::finish(group, at, column, group.columns - column, done[x]);
+                    output(int64_t(y) * convolution.to_width + x, done[x]);
                 });
             });
         }
@@ -160,7 +153,7 @@ void winograd_output(const WinogradTask& task, Range tiles, Range panels, const 
                 }
                 float* to = products + (int64_t(row) * points + point) * groups * GROUP;
                 multiply_any(next - row, groups, left, 1, 0, depth, run, matrix, ahead + int64_t(step) * depth * ahead_step, ahead_step,
-                             ToProducts{to, points * groups * GROUP});
+                             [&](int v) INLINE_LAMBDA { return Products{to + v * LANES, points * groups * GROUP}; });
             }
         }
         transform_back<Down, Across>(task, tiles, convolution.destinations + group, groups, products);
