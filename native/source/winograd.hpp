@@ -133,7 +133,7 @@ template <class Down, class Across>
 void winograd_output(const WinogradTask& task, Range tiles, Range panels, const float* values, int first, int rows,
                      float* products) {
     constexpr int points = Down::span * Across::span, longest = Down::span > Across::span ? Down::span : Across::span;
-    constexpr int run = longest > 9 ? RUN / 4 : RUN;  // the more points, the more their products cancel
+    constexpr int run = longest > 6 ? RUN / 4 : RUN;  // the more points, the more their products cancel
     const Convolution& convolution = task.convolution;
     const int depth = convolution.from.channels, apart = values_apart(depth), count = tiles.last - tiles.first;
     const int steps = (count + TILE_ROWS - 1) / TILE_ROWS;
