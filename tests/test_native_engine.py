@@ -1,12 +1,13 @@
 """The native engine answers as PyTorch does in float64, always the same bytes, and refuses what it cannot."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
+from conftest import Result
 from data_fixtures import noise, tiny_classifier
 from engine_fixtures import answers, error, inputs, network
 from graph_fixtures import draw, fill, filled, menagerie
@@ -206,6 +207,27 @@ def test_auto_measures_it_beside_the_others() -> None:
     assert trial.seconds is not None
     assert trial.error is not None
     assert trial.error <= 1e-5
+
+
+def test_auto_tries_it_in_the_tier_that_is_asked_for(cache: Path) -> None:
+    net = network("tiny_inception")
+    ti.engine(net, preprocess=PREPROCESS, threads=1, tier="fast", tune=False)
+    (known,) = remembered()
+    assert (known.tier, known.tune) == ("fast", False)
+    assert not list(cache.glob("native-*"))  # no algorithm was timed
+    few = ti.engine(net, preprocess=PREPROCESS, threads=2, tier="direct", pictures=1)
+    assert isinstance(few, NativeEngine)
+    assert few.tier == "direct"
+
+
+@pytest.mark.parametrize(("options", "timed"), [((), True), (("--tier", "fast"), True), (("--no-tune",), False)])
+def test_the_command_line_asks_for_a_tier_and_for_no_timing(
+    options: tuple[str, ...], timed: bool, inception: Callable[..., Result], finished: Path, flat: Path, cache: Path
+) -> None:
+    environment = dict(TORCHINCEPTION_CACHE=str(cache.parent))
+    done = inception("predict", finished, flat, "--engine", "native", *options, environment=environment)
+    assert (done.code, done.out.count(".png")) == (0, 36), done.err
+    assert len(list(cache.glob("native-*"))) == timed
 
 
 def test_a_classifier_predicts_with_it_at_once_and_measures_nothing(cache: Path) -> None:
