@@ -22,7 +22,8 @@ sanitize: .venv/.dev  ## Run the native engine's tests on a build that notices w
 	cmake -S native -B build/sanitized -DTORCHINCEPTION_SANITIZE=ON
 	cmake --build build/sanitized --parallel 2 --target torchinception
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" ASAN_OPTIONS=detect_leaks=0 \
-		TORCHINCEPTION_NATIVE=build/sanitized/libtorchinception.so $(BIN)/python -m pytest tests/test_native_layers*.py
+		TORCHINCEPTION_NATIVE=build/sanitized/libtorchinception.so $(BIN)/python -m pytest --full -k 'not matrix_product' \
+		tests/test_native_layers.py tests/test_native_layers_operations.py  # but for the speed of a product
 
 check: .venv/.dev  ## Lint, format, types, import rules, generated docs.
 	$(BIN)/ruff check
