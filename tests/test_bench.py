@@ -10,7 +10,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import typer
@@ -275,20 +274,6 @@ def test_a_folder_that_cannot_be_written_to_is_told_at_once(tmp_path: Path) -> N
     (tmp_path / "file").touch()
     with pytest.raises(SaveError, match="choose another --out"):
         CliRunner().invoke(app, ["--out", str(tmp_path / "file" / "bench")], catch_exceptions=False)
-
-
-def test_the_native_engine_is_measured_in_the_tier_that_is_asked_for_and_says_so(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(ours, "installed", lambda: ("native", "eager"))
-    pictures = np.zeros((1, 3, 28, 28), np.float32)
-    native, eager = ours.engine_sides(Path(), pictures, 1, tier="fast", tune=False)
-    assert (native.name, eager.name) == ("native, fast, rule", "eager")
-    assert isinstance(native.prepare, partial)
-    assert native.prepare.keywords == dict(tier="fast", tune=False)
-    assert ours.engine_sides(Path(), pictures, 1)[0].name == "native"
-    with pytest.raises(UsageError, match="no tier slow; expected direct, default, fast"):
-        CliRunner().invoke(app, ["--tier", "slow", "--out", str(Path())], catch_exceptions=False)
 
 
 def test_more_threads_than_processors_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from engine_fixtures import answers, error, inputs, network
 from graph_fixtures import draw, fill, filled, menagerie
 
 import torchinception as ti
+from torchinception.bench.measure import measure
+from torchinception.bench.ours import engine_sides
 from torchinception.data.real_pictures import real_pictures
 from torchinception.data.transforms import Preprocess
 from torchinception.engines import native_library, native_tuning
@@ -212,6 +215,17 @@ def test_the_command_line_asks_for_a_tier_and_for_no_timing(
     done = inception("predict", finished, flat, "--engine", "native", *options, environment=environment)
     assert (done.code, done.out.count(".png")) == (0, 36), done.err
     assert len(list(cache.glob("native-*"))) == timed
+
+
+def test_a_benchmark_measures_it_in_the_tier_that_is_asked_for_and_says_so() -> None:
+    pictures = torch.zeros(1, 3, 28, 28).numpy()
+    side = engine_sides(Path(), pictures, 1, tier="fast", tune=False)[0]
+    assert side.name == "native, fast, rule"
+    assert isinstance(side.prepare, partial)
+    assert side.prepare.keywords == dict(tier="fast", tune=False)
+    assert engine_sides(Path(), pictures, 1)[0].name == "native"
+    with pytest.raises(UsageError, match="no tier slow; expected direct, default, fast"):
+        next(measure(["tiny_inception"], tier="slow"))
 
 
 def test_a_classifier_predicts_with_it_at_once_and_measures_nothing(cache: Path) -> None:
