@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test stress check bench bench-native docs clean
+.PHONY: help demo test stress sanitize check bench bench-native docs clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets.
@@ -17,6 +17,13 @@ test: .venv/.dev  ## Run the tests, two files at a time.
 
 stress: .venv/.dev  ## Kill, stop and damage training as often as docs/guarantees.md says; writes stress.json.
 	$(BIN)/python -m pytest --full -vv tests/test_strace.py tests/test_store_damage.py tests/test_kill.py tests/test_hostile_weights.py tests/test_hostile_pictures.py tests/test_predict_kill.py tests/test_runtimes.py tests/test_exports.py tests/test_native_layers.py tests/test_native_layers_operations.py tests/test_native_engine.py
+
+sanitize: .venv/.dev  ## Run the native engine's tests on a build that notices wrong addresses and undefined behaviour.
+	cmake -S native -B build/sanitized -DTORCHINCEPTION_SANITIZE=ON
+	cmake --build build/sanitized --parallel 2 --target torchinception
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" ASAN_OPTIONS=detect_leaks=0 \
+		TORCHINCEPTION_NATIVE=build/sanitized/libtorchinception.so $(BIN)/python -m pytest --full -k 'not matrix_product' \
+		tests/test_native_layers.py tests/test_native_layers_operations.py  # but for the speed of a product
 
 check: .venv/.dev  ## Lint, format, types, import rules, generated docs.
 	$(BIN)/ruff check

@@ -4,23 +4,25 @@ What `inception bench --peers` measures, for the networks whose figures are publ
 python benchmarks/runtimes.py --networks googlenet_torch --rounds 3 --out /tmp/runtimes
 """
 
-import argparse
-import json
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
-from run import RESULTS
+from cases import options, tell
 
-from torchinception.bench import table
-from torchinception.bench.measure import ROUNDS, measure
-from torchinception.bench.plot import plot
+from torchinception.bench.measure import measure
 from torchinception.bench.records import Case
-from torchinception.bench.results import check_folder, describe
-from torchinception.console import out, print_table
+from torchinception.bench.results import check_folder
+from torchinception.console import print_table
 
 BOTH = ("googlenet_torch", "inception_v3_torch")  # with one thread and with two: torchvision's
 ONE = ("inception_v4", "inception_resnet_v2", "googlenet")  # timm's, and true 5x5 convolutions, which no other has
 BATCHES = (1, 8)
+
+
+def measured(networks: Sequence[str], rounds: int) -> Iterator[Case]:
+    """One after the other, every side."""
+    for network in networks:
+        threads = (1, 2) if network in BOTH else (1,)
+        yield from measure([network], batches=BATCHES, threads=threads, peers=True, rounds=rounds)
 
 
 def summary(cases: Sequence[Case]) -> None:
@@ -39,22 +41,9 @@ def summary(cases: Sequence[Case]) -> None:
 
 def main() -> None:
     """Measure all, or the networks that are named."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--networks", nargs="+", default=(*BOTH, *ONE))
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    asked = parser.parse_args()
+    asked = options(__doc__, (*BOTH, *ONE)).parse_args()
     check_folder(asked.out)
-    cases = []
-    for network in asked.networks:
-        threads = (1, 2) if network in BOTH else (1,)
-        for case in measure([network], batches=BATCHES, threads=threads, peers=True, rounds=asked.rounds):
-            cases.append(case)
-            print_table(table.title(case), table.HEADINGS, table.lines(case), table.NUMBERS)
-            out.print("\n".join(table.remarks(case)) + "\n")
-            (asked.out / "runtimes.json").write_text(json.dumps(describe(cases), indent=1) + "\n")
-            (asked.out / "runtimes.png").write_bytes(plot(cases))
-    summary(cases)
+    summary(tell(measured(asked.networks, asked.rounds), asked.out, "runtimes"))
 
 
 if __name__ == "__main__":

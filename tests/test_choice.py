@@ -130,7 +130,7 @@ def test_what_was_found_is_kept(net: Inception, timed: list[list[str]]) -> None:
     assert (ear.said, ear.steps) == ([], [])
 
 
-@pytest.mark.parametrize("other", ["weights", "batch", "threads", "version", "machine", "size"])
+@pytest.mark.parametrize("other", ["weights", "batch", "threads", "tier", "tune", "version", "machine", "size"])
 def test_it_holds_for_nothing_else(
     other: str, net: Inception, timed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,6 +141,8 @@ def test_it_holds_for_nothing_else(
             net.classifier.bias.add_(1)
     elif other in ("batch", "threads"):
         options |= {other: 3}
+    elif other in ("tier", "tune"):
+        options |= dict(tier="fast") if other == "tier" else dict(tune=False)
     elif other == "size":
         options |= dict(preprocess=PREPROCESS.model_copy(update=dict(size=32)))
     elif other == "version":
@@ -150,6 +152,7 @@ def test_it_holds_for_nothing_else(
         monkeypatch.setattr(choice, "describe_machine", lambda: "another one")
     ti.engine(net, **options)  # type: ignore[arg-type]
     assert len(timed) == 2
+    assert len({known.about for known in remembered()}) == (1 if other in ("version", "machine") else 2)
 
 
 @pytest.mark.parametrize("damage", ["nothing", "half", "other", "older"])

@@ -35,6 +35,11 @@ Inception = Callable[..., Result]
         (["--precision", "int8", "--calibrate", "x", "--engine", "tensorrt"], "no engine named tensorrt"),
         (["--precision", "int8", "--calibrate", "x", "--engine", "eager"], "no int8 in the engine eager"),
         (["--device", "tpu"], "no device named tpu"),
+        (["--tier", "slow"], "no tier slow; expected direct, default, fast"),
+        (["--engine", "native", "--tier", "slow"], "no tier slow; expected direct, default, fast"),
+        (["--engine", "onnx", "--tier", "fast"], "the engine onnx has no tier fast; native has"),
+        (["--engine", "torch", "--no-tune"], "the engine torch has nothing that is tuned; native has"),
+        (["--precision", "bf16", "--no-tune"], "the engine native runs on the CPU in fp32, not on cpu in bf16"),
     ],
 )
 def test_a_wrong_name_is_told_before_anything_is_read(
@@ -57,7 +62,15 @@ def test_a_wrong_stage_is_told_before_engines_are_measured(
 
 def use(model: Classifier, **options: Any) -> int:
     given = dict(
-        batch="auto", threads=1, precision="fp32", calibrate=None, max_loss=0.5, pictures=None, listener=Listener()
+        batch="auto",
+        threads=1,
+        tier="default",
+        tune=True,
+        precision="fp32",
+        calibrate=None,
+        max_loss=0.5,
+        pictures=None,
+        listener=Listener(),
     )
     return use_engine(model, "auto", **(given | options))
 

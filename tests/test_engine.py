@@ -58,6 +58,11 @@ def test_no_pictures_have_no_answers(net: Inception) -> None:
         (dict(name="compile", precision="fp16"), "no precision fp16 on cpu"),
         (dict(precision="fp16"), "no precision fp16 on cpu"),
         (dict(precision="int4"), "no precision int4 on cpu"),
+        (dict(tier="slow"), "no tier slow; expected direct, default, fast"),
+        (dict(name="native", tier="slow"), "no tier slow; expected direct, default, fast"),
+        (dict(name="onnx", tier="fast"), "the engine onnx has no tier fast; native has"),
+        (dict(name="torch", tune=False), "the engine torch has nothing that is tuned; native has"),
+        (dict(precision="bf16", tier="fast"), "the engine torch has no tier fast; native has"),
     ],
 )
 def test_what_cannot_be_is_refused(net: Inception, options: dict[str, Any], told: str) -> None:

@@ -1,17 +1,20 @@
-"""The native engine answers as PyTorch does in float64, always the same bytes, and refuses what it cannot."""
+"""The native engine answers as PyTorch does in float64, and refuses what it cannot."""
 
 import json
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from conftest import Result
 from data_fixtures import noise, tiny_classifier
 from engine_fixtures import answers, error, inputs, network
 from graph_fixtures import draw, fill, filled, menagerie
 
 import torchinception as ti
+from torchinception.bench.measure import measure
+from torchinception.bench.ours import engine_sides
 from torchinception.data.real_pictures import real_pictures
 from torchinception.data.transforms import Preprocess
 from torchinception.engines import native_library, native_tuning
@@ -142,21 +145,6 @@ def test_no_more_than_two_plans_are_kept() -> None:
     assert [size[0] for _, size in engine._plans] == [30, 31]
 
 
-def test_answers_are_the_same_bytes_whoever_asks_on_any_number_of_threads() -> None:
-    net = filled("googlenet")
-    pictures = draw(net, 4).float()
-    engine = NativeEngine(net, threads=1, tune=False)
-    first = engine.run(pictures)
-    before = first.clone()
-    assert engine.run(pictures.flip(0)).flip(0).equal(first)  # a second run on the same plan
-    assert NativeEngine(net, threads=3, tune=False).run(pictures).equal(first)
-    with ThreadPoolExecutor(4) as pool:
-        for asked in (engine, NativeEngine(net, threads=2, tune=False)):
-            found = list(pool.map(asked.run, [pictures] * 8))
-            assert all(answer.equal(before) for answer in found)
-    assert first.equal(before)  # later answers have memory of their own
-
-
 def test_a_second_plan_costs_no_second_weights() -> None:
     net = network("small_inception")
     engine = NativeEngine(net, tier="direct", tune=False)
@@ -206,6 +194,38 @@ def test_auto_measures_it_beside_the_others() -> None:
     assert trial.seconds is not None
     assert trial.error is not None
     assert trial.error <= 1e-5
+
+
+def test_auto_tries_it_in_the_tier_that_is_asked_for(cache: Path) -> None:
+    net = network("tiny_inception")
+    ti.engine(net, preprocess=PREPROCESS, threads=1, tier="fast", tune=False)
+    (known,) = remembered()
+    assert (known.tier, known.tune) == ("fast", False)
+    assert not list(cache.glob("native-*"))  # no algorithm was timed
+    few = ti.engine(net, preprocess=PREPROCESS, threads=2, tier="direct", pictures=1)
+    assert isinstance(few, NativeEngine)
+    assert few.tier == "direct"
+
+
+@pytest.mark.parametrize(("options", "timed"), [((), True), (("--tier", "fast"), True), (("--no-tune",), False)])
+def test_the_command_line_asks_for_a_tier_and_for_no_timing(
+    options: tuple[str, ...], timed: bool, inception: Callable[..., Result], finished: Path, flat: Path, cache: Path
+) -> None:
+    environment = dict(TORCHINCEPTION_CACHE=str(cache.parent))
+    done = inception("predict", finished, flat, "--engine", "native", *options, environment=environment)
+    assert (done.code, done.out.count(".png")) == (0, 36), done.err
+    assert len(list(cache.glob("native-*"))) == timed
+
+
+def test_a_benchmark_measures_it_in_the_tier_that_is_asked_for_and_says_so() -> None:
+    pictures = torch.zeros(1, 3, 28, 28).numpy()
+    side = engine_sides(Path(), pictures, 1, tier="fast", tune=False)[0]
+    assert side.name == "native, fast, rule"
+    assert isinstance(side.prepare, partial)
+    assert side.prepare.keywords == dict(tier="fast", tune=False)
+    assert engine_sides(Path(), pictures, 1)[0].name == "native"
+    with pytest.raises(UsageError, match="no tier slow; expected direct, default, fast"):
+        next(measure(["tiny_inception"], tier="slow"))
 
 
 def test_a_classifier_predicts_with_it_at_once_and_measures_nothing(cache: Path) -> None:

@@ -147,6 +147,8 @@ def engine(
     threads: int | None = None,
     device: str | torch.device | None = None,
     precision: str = "fp32",
+    tier: str = "default",
+    tune: bool = True,
     preprocess: Preprocess | None = None,
     pictures: int | None = None,
     listener: Listener | None = None,
@@ -164,6 +166,10 @@ def engine(
         threads: how many the CPU is to use; None: as PyTorch.
         device: where to run, as `torch.device` takes it; None: where a classifier is, or the CPU.
         precision: "fp32", or "bf16" or "fp16" for PyTorch's autocast.
+        tier: of the native engine, also where "auto" tries it: "direct", without Winograd's convolutions, "default", or
+            "fast", with those too whose errors reach 1e-4 of the largest logit.
+        tune: let the native engine time its algorithms inside the network, once for a network on a machine; else it
+            takes those that a rule expects to be quickest.
         preprocess: how pictures are made, for a network; None: as it was published.
         pictures: how many there are in all; None: many. Of fewer than 64 none are timed.
         listener: hears of progress, of the choice, and of an engine that fails.
@@ -177,10 +183,28 @@ def engine(
         net, look, place = model, preprocess or Preprocess(size=find_spec(model.name).size), torch.device("cpu")
     place = place if device is None else torch.device(device)
     if name == "auto" and place.type == "cpu" and precision == "fp32":
-        digest = partial(tensors_sha256, net.state_dict())
-        return choose(net, look, digest, batch=batch, threads=threads, pictures=pictures, listener=listener)
-    chosen = "torch" if name == "auto" else name
-    return build(chosen, net, look, device=place, batch=batch, threads=threads, precision=precision)
+        return choose(
+            net,
+            look,
+            partial(tensors_sha256, net.state_dict()),
+            batch=batch,
+            threads=threads,
+            tier=tier,
+            tune=tune,
+            pictures=pictures,
+            listener=listener,
+        )
+    return build(
+        "torch" if name == "auto" else name,
+        net,
+        look,
+        device=place,
+        batch=batch,
+        threads=threads,
+        precision=precision,
+        tier=tier,
+        tune=tune,
+    )
 
 
 def load(

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from torchinception.cli_engine import NoTune, Tier
 from torchinception.console import Screen, out, print_table
 from torchinception.errors import UsageError
 
@@ -23,6 +24,8 @@ def bench(
     ] = None,
     batch: Annotated[str, typer.Option(metavar="N,N...", help="Pictures a call: one number or several.")] = "1",
     threads: Annotated[str, typer.Option(metavar="N,N...", help="Threads: one number or several.")] = "1",
+    tier: Tier = "default",
+    no_tune: NoTune = False,
     peers: Annotated[
         bool, typer.Option("--peers", help="Also torchvision's or timm's network with the same weights.")
     ] = False,
@@ -40,7 +43,16 @@ def bench(
     cases = []
     with Screen() as screen:
         names = targets or NETWORKS
-        for case in measure(names, batches=counts, threads=numbers, peers=peers, rounds=rounds, listener=screen):
+        for case in measure(
+            names,
+            batches=counts,
+            threads=numbers,
+            tier=tier,
+            tune=not no_tune,
+            peers=peers,
+            rounds=rounds,
+            listener=screen,
+        ):
             cases.append(case)
             write_cases(folder, cases)
             if not as_json:

@@ -23,6 +23,12 @@ EngineName = Annotated[
     str, typer.Option("--engine", help="auto (the fastest here), native, torch, onnx, openvino, compile or eager.")
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of the CPU that compute. Default: all cores.")]
+Tier = Annotated[
+    str, typer.Option(help="For the engine native: direct (no Winograd), default, or fast (errors up to 1e-4).")
+]
+NoTune = Annotated[
+    bool, typer.Option("--no-tune", help="For the engine native: take algorithms by a rule, and time none.")
+]
 Precision = Annotated[
     str, typer.Option(help="fp32, or by the engine torch bf16 or fp16 (GPU), or int8, which needs --calibrate.")
 ]
@@ -39,6 +45,8 @@ def use_engine(
     *,
     batch: str,
     threads: int | None,
+    tier: str,
+    tune: bool,
     precision: str,
     calibrate: str | None,
     max_loss: float,
@@ -58,7 +66,19 @@ def use_engine(
     size = fitting_batch(model.preprocess.size, model.device, pictures) if batch == "auto" else int(batch)
     floats = "fp32" if calibrate else precision
     timed = pictures if alone else 0  # several processes would disturb each other's measurements
-    model.use(engine(model, name, batch=size, threads=threads, precision=floats, pictures=timed, listener=listener))
+    model.use(
+        engine(
+            model,
+            name,
+            batch=size,
+            threads=threads,
+            precision=floats,
+            tier=tier,
+            tune=tune,
+            pictures=timed,
+            listener=listener,
+        )
+    )
     if calibrate:
         quantized, _ = quantize_model(
             model, calibrate, name=name, max_loss=max_loss, batch=size, threads=threads, listener=listener
@@ -67,11 +87,13 @@ def use_engine(
     return size
 
 
-def check_options(name: str, precision: str, calibrate: str | None, device: "torch.device") -> None:
+def check_options(
+    name: str, precision: str, calibrate: str | None, device: "torch.device", *, tier: str, tune: bool
+) -> None:
     """Refuse what no network can be computed with, before anything is read, measured or waited for.
 
     Raises:
-        UsageError: no such engine or precision, or not together, or not on that device.
+        UsageError: no such engine, precision or tier, or not together, or not on that device.
     """
     from torchinception.engines.engine import check_engine
     from torchinception.engines.int8 import QUANTIZERS
@@ -80,7 +102,10 @@ def check_options(name: str, precision: str, calibrate: str | None, device: "tor
     if calibrate and name not in ("auto", *QUANTIZERS):
         check_engine(name, device)
         raise UsageError(f"no int8 in the engine {name}; expected auto, {' or '.join(QUANTIZERS)}")
-    check_engine("torch" if name == "auto" else name, device, "fp32" if calibrate else precision)
+    floats = "fp32" if calibrate else precision
+    check_engine("torch" if name == "auto" else name, device, floats)
+    if tier != "default" or not tune:
+        check_engine("native" if name == "auto" else name, device, floats, tier=tier, tune=tune)
 
 
 def check_calibrate(precision: str, calibrate: str | None) -> None:

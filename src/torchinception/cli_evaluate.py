@@ -14,8 +14,10 @@ from torchinception.cli_engine import (
     Calibrate,
     EngineName,
     MaxLoss,
+    NoTune,
     Precision,
     Threads,
+    Tier,
     check_options,
     use_engine,
 )
@@ -53,6 +55,8 @@ def evaluate(
     device: Device = "auto",
     engine: EngineName = "auto",
     threads: Threads = None,
+    tier: Tier = "default",
+    no_tune: NoTune = False,
     precision: Precision = "fp32",
     calibrate: Calibrate = None,
     max_loss: MaxLoss = 0.5,
@@ -71,7 +75,7 @@ def evaluate(
     from torchinception.training.run_folder import check_apart
 
     place = resolve_device(device)
-    check_options(engine, precision, calibrate, place)
+    check_options(engine, precision, calibrate, place, tier=tier, tune=not no_tune)
     with Screen() as screen, _processes(place) as ranks:
         listener = screen if ranks.rank == 0 else Listener()
         if folder:
@@ -89,6 +93,8 @@ def evaluate(
                 engine,
                 batch=batch,
                 threads=threads,
+                tier=tier,
+                tune=not no_tune,
                 precision=precision,
                 calibrate=calibrate,
                 max_loss=max_loss,

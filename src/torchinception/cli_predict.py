@@ -15,8 +15,10 @@ from torchinception.cli_engine import (
     Calibrate,
     EngineName,
     MaxLoss,
+    NoTune,
     Precision,
     Threads,
+    Tier,
     check_options,
     use_engine,
 )
@@ -57,6 +59,8 @@ def predict(
     device: Device = "auto",
     engine: EngineName = "auto",
     threads: Threads = None,
+    tier: Tier = "default",
+    no_tune: NoTune = False,
     precision: Precision = "fp32",
     calibrate: Calibrate = None,
     max_loss: MaxLoss = 0.5,
@@ -77,7 +81,7 @@ def predict(
     with Screen() as screen:
         ranks = find_ranks()
         place = resolve_device(ranks.device(device))
-        check_options(engine, precision, calibrate, place)
+        check_options(engine, precision, calibrate, place, tier=tier, tune=not no_tune)
         stdin = sys.stdin.buffer if sys.stdin else None  # None: closed by the shell
         listener = screen if ranks.rank == 0 else Listener()
         inputs = find_inputs(paths, stdin, listener, output.path if output else None)
@@ -92,6 +96,8 @@ def predict(
                 engine,
                 batch=batch,
                 threads=threads,
+                tier=tier,
+                tune=not no_tune,
                 precision=precision,
                 calibrate=calibrate,
                 max_loss=max_loss,

@@ -75,10 +75,7 @@ def _torch() -> dict[str, Any]:
     from torchinception.engines.remembered import engine_versions, remembered
 
     device = resolve_device()
-    chosen = {
-        f"{c.network}, {c.size} px, batch {c.batch}, threads {c.threads}, {c.digest[:8]}": c.describe()
-        for c in remembered()
-    }
+    chosen = {choice.about: choice.describe() for choice in remembered()}
     return dict(
         threads=torch.get_num_threads(),
         gpus=[torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],

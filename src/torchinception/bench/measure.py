@@ -13,12 +13,13 @@ from torch import Tensor
 
 from torchinception.bench.ours import engine_sides
 from torchinception.bench.peak import OPERATIONS, matrix_product, product_environment
-from torchinception.bench.peers import Peer, check_installed, make_peer, peer_sides
+from torchinception.bench.peers import check_installed, make_peer, peer_sides
 from torchinception.bench.records import Case, Row
 from torchinception.bench.side import Side
 from torchinception.bench.subjects import Subject, check_target, make_subject
 from torchinception.bench.worker import Took, Worker, WorkerError
 from torchinception.engines.checked import deviation
+from torchinception.engines.engine import check_engine
 from torchinception.errors import UsageError
 from torchinception.machine import usable_cores
 from torchinception.progress import Listener
@@ -36,6 +37,8 @@ def measure(
     *,
     batches: Sequence[int] = (1,),
     threads: Sequence[int] = (1,),
+    tier: str = "default",
+    tune: bool = True,
     peers: bool = False,
     rounds: int = ROUNDS,
     listener: Listener | None = None,
@@ -46,13 +49,17 @@ def measure(
         targets: names of networks, whose weights are random then, or models as `load` takes them.
         batches: numbers of pictures a call.
         threads: numbers of threads.
+        tier: of the native engine.
+        tune: whether it times its algorithms, or takes those of a rule.
         peers: also other libraries' networks with the same weights, in PyTorch and in the runtimes.
         rounds: how often every side has its turn.
         listener: hears of progress.
 
     Raises:
-        InceptionError: a target that is not there, more threads than processors, or a peer that is not installed.
+        InceptionError: a target that is not there, no such tier, more threads than processors, or a peer that is not
+            installed.
     """
+    check_engine("native", tier=tier, tune=tune)
     listener = listener or Listener()
     if max(threads) > usable_cores():
         raise UsageError(f"{max(threads)} threads are asked for, and {usable_cores()} processors are there")
@@ -67,21 +74,15 @@ def measure(
             peer = make_peer(subject, folder) if peers else None
             for batch in batches:
                 for count in threads:
-                    sides, reference, notes = _sides(subject, peer, batch, count, folder)
+                    pictures = subject.pictures[:batch].numpy()
+                    sides = engine_sides(subject.file, pictures, count, tier=tier, tune=tune)
+                    reference, notes = "eager", list[str]()
+                    if peer:
+                        theirs, told = peer_sides(peer, pictures, count, folder)
+                        sides, reference, notes = [*sides, *theirs], peer.reference, [*filter(None, [peer.note]), *told]
                     yield measure_case(
                         subject, sides, batch, count, reference=reference, rounds=rounds, notes=notes, listener=listener
                     )
-
-
-def _sides(
-    subject: Subject, peer: Peer | None, batch: int, threads: int, folder: Path
-) -> tuple[list[Side], str, list[str]]:
-    pictures = subject.pictures[:batch].numpy()
-    ours = engine_sides(subject.file, pictures, threads)
-    if not peer:
-        return ours, "eager", []
-    theirs, notes = peer_sides(peer, pictures, threads, folder)
-    return [*ours, *theirs], peer.reference, [*filter(None, [peer.note]), *notes]
 
 
 def measure_case(

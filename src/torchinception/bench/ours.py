@@ -21,15 +21,28 @@ SPIN = "1000"  # as the command line sets it
 IMPORTS = {"onnx": import_onnxruntime, "openvino": import_openvino}
 
 
-def engine_sides(model: Path, pictures: Pictures, threads: int) -> list[Side]:
-    """Our engines, those that are installed, for a model file and float32 (N, C, H, W)."""
+def engine_sides(
+    model: Path, pictures: Pictures, threads: int, *, tier: str = "default", tune: bool = True
+) -> list[Side]:
+    """Our engines, those that are installed, for a model file and float32 (N, C, H, W); the native one in a tier."""
     return [
-        Side(name, "ours", partial(engine, name, model, pictures, threads), environment(threads, SPIN))
+        native_side(model, pictures, threads, tier=tier, tune=tune)
+        if name == "native"
+        else Side(name, "ours", partial(engine, name, model, pictures, threads), environment(threads, SPIN))
         for name in installed()
     ]
 
 
-def engine(name: str, model: Path, pictures: Pictures, threads: int) -> Load:
+def native_side(model: Path, pictures: Pictures, threads: int, *, tier: str = "default", tune: bool = True) -> Side:
+    """The native engine: "native", and in its name what differs from that, as in "native, fast" or "native, rule"."""
+    differs = [tier] * (tier != "default") + ["rule"] * (not tune)
+    prepare = partial(engine, "native", model, pictures, threads, tier=tier, tune=tune)
+    return Side(", ".join(["native", *differs]), "ours", prepare, environment(threads, SPIN))
+
+
+def engine(
+    name: str, model: Path, pictures: Pictures, threads: int, *, tier: str = "default", tune: bool = True
+) -> Load:
     """An engine by its name."""
     if name in IMPORTS:
         IMPORTS[name]()
@@ -37,7 +50,8 @@ def engine(name: str, model: Path, pictures: Pictures, threads: int) -> Load:
 
     def load() -> tuple[str, Run]:
         net, spec = load_model(model)
-        built = build(name, net, preprocess=spec.preprocess, batch=len(pictures), threads=threads)
+        size = len(pictures)
+        built = build(name, net, preprocess=spec.preprocess, batch=size, threads=threads, tier=tier, tune=tune)
         x = torch.from_numpy(pictures)
 
         def run() -> npt.NDArray[Any]:

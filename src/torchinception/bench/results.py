@@ -18,14 +18,14 @@ def describe(cases: Sequence[Case]) -> dict[str, Any]:
     return dict(machine=describe_machine(), system=platform.platform(), cases=[case.to_json() for case in cases])
 
 
-def write_cases(folder: Path, cases: Sequence[Case]) -> None:
-    """`bench.json` and `bench.png`, anew with every case that is done.
+def write_cases(folder: Path, cases: Sequence[Case], name: str = "bench") -> None:
+    """`bench.json` and `bench.png`, or of another name, anew with every case that is done.
 
     Raises:
         SaveError: one of them could not be written.
     """
-    write_atomically(folder / "bench.json", json.dumps(describe(cases), indent=1) + "\n")
-    write_atomically(folder / "bench.png", plot(cases))
+    write_atomically(folder / f"{name}.json", json.dumps(describe(cases), indent=1) + "\n")
+    write_atomically(folder / f"{name}.png", plot(cases))
 
 
 def check_folder(folder: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from torchinception.data.transforms import Preprocess
 from torchinception.engines.batches import FEW
 from torchinception.engines.checked import check, check_pictures, right_answers
-from torchinception.engines.engine import MEASURED, Engine, build, build_simple
+from torchinception.engines.engine import MEASURED, Engine, build, build_simple, check_engine
 from torchinception.engines.remembered import (
     Choice,
     Trial,
@@ -38,6 +38,8 @@ def choose(
     *,
     batch: int = 1,
     threads: int | None = None,
+    tier: str = "default",
+    tune: bool = True,
     pictures: int | None = None,
     listener: Listener | None = None,
 ) -> Engine:
@@ -53,15 +55,21 @@ def choose(
         digest: SHA-256 of its weights, asked for if need be.
         batch: how many pictures at a time.
         threads: how many the CPU is to use; None: as PyTorch.
+        tier: of the native engine, if that takes part.
+        tune: likewise.
         pictures: how many there are in all; None: many.
         listener: hears of progress, of the choice, and of an engine that fails.
+
+    Raises:
+        UsageError: no such tier.
     """
+    check_engine("native", tier=tier, tune=tune)
     listener = listener or Listener()
     versions = engine_versions()
     candidates = [name for name in MEASURED if name in versions]
     few = pictures is not None and pictures < FEW
     if candidates == ["torch"] or (few and not any(kept_choices())):
-        return build_simple(net, preprocess, threads=threads)
+        return build_simple(net, preprocess, threads=threads, tier=tier)
     blank = Choice(
         engine="torch",
         network=net.name,
@@ -69,18 +77,27 @@ def choose(
         size=preprocess.size,
         batch=batch,
         threads=threads or torch.get_num_threads(),
+        tier=tier,
+        tune=tune,
         machine=describe_machine(),
         versions=versions,
     )
     known = read_choice(blank.path)
     if known:
         try:
-            return build(known.engine, net, preprocess, batch=batch, threads=threads)
+            return _build(known.engine, net, preprocess, blank)
         except Exception as error:  # noqa: BLE001, whatever is wrong with one runtime, there are others
             listener.say(f"The engine {known.engine}, which was the fastest, fails now: {error}")
     if few:
-        return build_simple(net, preprocess, threads=threads)
+        return build_simple(net, preprocess, threads=threads, tier=tier)
     return _measure(net, preprocess, blank, candidates, listener)
+
+
+def _build(name: str, net: Inception, preprocess: Preprocess, of: Choice) -> Engine:
+    """An engine as the choice is about it; the others have no tiers."""
+    if name == "native":
+        return build(name, net, preprocess, batch=of.batch, threads=of.threads, tier=of.tier, tune=of.tune)
+    return build(name, net, preprocess, batch=of.batch, threads=of.threads)
 
 
 def _measure(
@@ -95,7 +112,7 @@ def _measure(
         listener.progress(TASK, done, steps)
         trial = Trial(engine=name, version=blank.versions[name])
         try:
-            engine = build(name, net, preprocess, batch=blank.batch, threads=blank.threads)
+            engine = _build(name, net, preprocess, blank)
             found = check(engine, pictures[:CHECKED], right)
         except Exception as error:  # noqa: BLE001, whatever is wrong with one runtime, there are others
             trials[name] = trial.model_copy(update=dict(problem=f"fails: {error}"))

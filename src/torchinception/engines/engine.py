@@ -11,6 +11,7 @@ from torch import Tensor
 from torchinception.data.transforms import Preprocess
 from torchinception.engines.eager_engine import EagerEngine
 from torchinception.engines.native_engine import NativeEngine, native_problem
+from torchinception.engines.native_library import TIERS
 from torchinception.engines.onnx_engine import OnnxEngine
 from torchinception.engines.openvino_engine import OpenVinoEngine
 from torchinception.engines.torch_engine import TorchEngine, check_precision
@@ -75,16 +76,17 @@ def build(
     batch: int = 1,
     threads: int | None = None,
     precision: str = "fp32",
+    tier: str = "default",
     tune: bool = True,
 ) -> Engine:
     """An engine by its name; what it is quickest for is `batch` pictures at a time.
 
-    With `tune` the native engine measures at its first call, once for a network on a machine; others need not.
+    `tier` and `tune` are the native engine's, which explains them.
 
     Raises:
         UsageError: no such engine, it is not installed, or it cannot do what is asked for.
     """
-    check_engine(name, device, precision)
+    check_engine(name, device, precision, tier=tier, tune=tune)
     mean, std = (_for_channels(values, net.channels) for values in (preprocess.mean, preprocess.std))
     if name in ("torch", "compile"):
         compiled = name == "compile"
@@ -94,34 +96,46 @@ def build(
     if name == "eager":
         return EagerEngine(net, mean=mean, std=std, device=device, threads=threads, precision=precision)
     if name == "native":
-        return NativeEngine(net, mean=mean, std=std, batch=batch, threads=threads, tune=tune)
+        return NativeEngine(net, mean=mean, std=std, batch=batch, threads=threads, tier=tier, tune=tune)
     return COMPILED[name](net, mean=mean, std=std, batch=batch, threads=threads)
 
 
-def check_engine(name: str, device: str | torch.device = "cpu", precision: str = "fp32") -> None:
+def check_engine(
+    name: str, device: str | torch.device = "cpu", precision: str = "fp32", *, tier: str = "default", tune: bool = True
+) -> None:
     """Refuse what `build` cannot do, whatever the network.
 
     Raises:
-        UsageError: no such engine, or not there in that precision.
+        UsageError: no such engine or tier, or not there in that precision, or it has no tiers.
     """
     if name not in ENGINES:
         raise UsageError(f"no engine named {name}; expected auto, {', '.join(ENGINES)}")
     if name in ("native", *COMPILED) and (torch.device(device).type != "cpu" or precision != "fp32"):
         raise UsageError(f"the engine {name} runs on the CPU in fp32, not on {device} in {precision}; torch does")
+    if tier not in TIERS:
+        raise UsageError(f"no tier {tier}; expected {', '.join(TIERS)}")
+    if name != "native" and (tier != "default" or not tune):
+        asked = f"no tier {tier}" if tier != "default" else "nothing that is tuned"
+        raise UsageError(f"the engine {name} has {asked}; native has")
     if (name, precision) != ("eager", "fp64"):
         check_precision(precision, torch.device(device))
 
 
 def build_simple(
-    net: Inception, preprocess: Preprocess, device: str | torch.device = "cpu", threads: int | None = None
+    net: Inception,
+    preprocess: Preprocess,
+    device: str | torch.device = "cpu",
+    threads: int | None = None,
+    tier: str = "default",
 ) -> Engine:
     """What is there at once: on a CPU the native engine, untuned, which is made as soon as PyTorch's; else PyTorch's.
 
     For a network with layers of its own, which neither knows, the network as it is.
     """
-    for name in ("native", "torch"):
-        with suppress(UsageError):
-            return build(name, net, preprocess, device=device, batch=8, threads=threads, tune=False)
+    with suppress(UsageError):
+        return build("native", net, preprocess, device=device, batch=8, threads=threads, tier=tier, tune=False)
+    with suppress(UsageError):
+        return build("torch", net, preprocess, device=device, threads=threads)
     return build("eager", net, preprocess, device=device, threads=threads)
 
 

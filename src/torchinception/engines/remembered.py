@@ -36,6 +36,8 @@ class Choice(BaseModel):
     size: int
     batch: int
     threads: int
+    tier: str = "default"  # of the native engine, and whether it measured its algorithms
+    tune: bool = True
     machine: str
     versions: Mapping[str, str]
     trials: tuple[Trial, ...] = ()
@@ -43,11 +45,18 @@ class Choice(BaseModel):
     @property
     def path(self) -> Path:
         """Where it is kept: under a digest of all that it depends on."""
-        of = self.model_dump_json(exclude={"engine", "trials"})
+        of = self.model_dump_json(exclude={"engine", "trials"}, exclude_defaults=True)
         return cache_folder() / "engines" / f"choice-{hashlib.sha256(of.encode()).hexdigest()[:32]}.json"
 
+    @property
+    def about(self) -> str:
+        """What it was made for, in a line."""
+        parts = [self.network, f"{self.size} px", f"batch {self.batch}", f"threads {self.threads}"]
+        parts += [f"tier {self.tier}"] * (self.tier != "default") + ["not tuned"] * (not self.tune)
+        return ", ".join([*parts, self.digest[:8]])
+
     def describe(self) -> str:
-        """In a line."""
+        """What was found, in a line."""
         times = {trial.engine: trial.seconds for trial in self.trials if trial.seconds}
         speeds = [f"{name} {times['torch'] / t:.2f}" for name, t in times.items()] if "torch" in times else []
         return f"{self.engine} (speeds: {', '.join(speeds)})" if len(speeds) > 1 else self.engine
