@@ -19,13 +19,10 @@ struct Layer {
 // batches large ones. The larger a transform is, the less it is done in registers. Direct convolution transforms
 // nothing, but its sums too have to be begun and put away. The numbers were fitted to the times of all layers of the
 // family that have a choice, with cold weights, batches of 1 and 8, on Zen 5: what the rule chooses takes 1 % longer in all
-// than the quickest. Within networks, tuning finds out.
+// than the quickest. Threads do not count, so that they do not decide the answer. Within networks, tuning finds out.
 constexpr double TRANSFORM = 0.5, PUT_AWAY = 8;
 
-// Threads share the memory, which gives two of them a third more than one.
-static double fetch_of(const inception_context& context) {
-    return (context.level == INCEPTION_AVX512 ? 15 : 6) * (context.threads.count() + 1) / 2.0;
-}
+static double fetch_of(const inception_context& context) { return context.level == INCEPTION_AVX512 ? 15 : 6; }
 
 // Points far from 1 lose digits: these are for the fast tier alone.
 static bool is_exact(const Algorithm& algorithm) {
