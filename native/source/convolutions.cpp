@@ -107,7 +107,6 @@ int inception_plan_convolution(inception_plan* plan, inception_view source, cons
                                inception_padding padding, const inception_segment* segments, int segment_count) {
     return guarded({plan, weights, segments}, [&] {
         const Algorithm* algorithm = algorithm_of(weights->algorithm);
-        if (!algorithm) refuse("these are weights of a depthwise convolution");
         if (segment_count != int(weights->segments.size())) {
             refuse(segment_count, " segments, but weights have ", weights->segments.size());
         }
@@ -149,20 +148,6 @@ int inception_plan_convolution(inception_plan* plan, inception_view source, cons
             const bool is_far = size_t(here.images) * here.to_height * here.to_width * weights->outputs > FAR_FLOATS;
             run_winograd({here, algorithm, weights->algorithm, weights->order.data(), weights->slot_count, down, across,
                           is_far}, block, running);
-        });
-    });
-}
-
-int inception_plan_depthwise(inception_plan* plan, inception_view source, const inception_weights* weights, int stride,
-                             inception_padding padding, inception_view target, int relu_first, int relu) {
-    return guarded({plan, weights}, [&] {
-        if (weights->algorithm != DEPTHWISE) refuse("these are not weights of a depthwise convolution");
-        const View from = plan->view(source), to = plan->view(target);
-        const Window window = checked_window(*weights, stride, padding, from, to);
-        if (from.channels != to.channels) refuse("a depthwise convolution keeps its channels");
-        return plan->add_rows(to, [=](const Running& running, Range rows, int) {
-            running.kernels.depthwise({running.pixels(from), running.pixels(to), window, weights->data.data(),
-                                       least_of(relu_first), least_of(relu)}, rows);
         });
     });
 }

@@ -98,15 +98,8 @@ SHARED_INLINE int values_apart(int channels) { return (channels + GROUP - 1) / G
 struct PoolTask {
     Pixels from, added, to;  // `added` of no data: none
     Window window;
-    int kind;                    // inception_pool
-    const float *scale, *shift;  // or null
-    float least;
-};
-
-struct DepthwiseTask {
-    Pixels from, to;
-    Window window;
-    const float* kernel;  // (kernel_height * kernel_width, channels), then the bias
+    int kind;                             // inception_pool
+    const float *kernel, *scale, *shift;  // or null
     float least_read, least;
 };
 
@@ -123,7 +116,6 @@ struct Kernels {
     // From these to the outputs of `tiles`; `products` is room for (tiles, points, columns of a panel).
     const WinogradOutput* winograd_output;
     void (*pool)(PoolTask task, Range rows);
-    void (*depthwise)(DepthwiseTask task, Range rows);
     void (*response_norm)(const Pixels& from, int size, float alpha, float beta, float k, const Pixels& to, Range rows,
                           float* scratch);
     void (*measure)(int depth, double seconds, double* peak_gflops, double* product_gflops);

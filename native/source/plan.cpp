@@ -43,6 +43,18 @@ void inception_plan::reserve(size_t zeros, size_t own, size_t shared) {
     own_floats_ = std::max(own_floats_, own);
 }
 
+const float* inception_plan::keep(const float* values, size_t count) {
+    if (!values) return nullptr;
+    kept_.emplace_back(values, values + count);
+    return kept_.back().data();
+}
+
+size_t inception_plan::bytes() const {
+    size_t floats = arena_.size() + shared_.size() + own_.size() + zeros_.size();
+    for (const Floats& kept : kept_) floats += kept.size();
+    return floats * sizeof(float);
+}
+
 int inception_plan::add(Operation operation) {
     if (finished_) refuse("the plan is finished");
     operations_.push_back(std::move(operation));

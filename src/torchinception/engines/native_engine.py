@@ -148,7 +148,7 @@ class NativeEngine:
 
     def _pack(self, algorithms: Mapping[str, str], batch: int, layer: Layer) -> Weights:
         """Plans share the weights of the same algorithm, which live as long as one of them."""
-        algorithm = "depthwise" if layer.depthwise else algorithms.get(layer.key) or self._rule(batch, layer)
+        algorithm = algorithms.get(layer.key) or self._rule(batch, layer)
         weights = self._weights.get((layer.key, algorithm))
         if weights is None:
             weights = Weights(self._context, algorithm, layer.kernel, layer.bias, layer.segments)

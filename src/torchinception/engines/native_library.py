@@ -17,8 +17,7 @@ from torchinception.errors import UsageError
 VERSION = 2  # of the interface
 LEVELS = {"avx2": 1, "avx512": 2, "neon": 3}
 TIERS = {"direct": 0, "default": 1, "fast": 2}
-POOLS = {"max": 0, "average": 1, "average with padding": 2, "adaptive": 3}
-DEPTHWISE = -1
+POOLS = {"max": 0, "average": 1, "average with padding": 2, "adaptive": 3, "filter": 4}
 FLOAT_NCHW, FLOAT_NHWC, UINT8_NHWC = range(3)
 PATHS = (
     Path(__file__).parents[1] / "libtorchinception.so",
@@ -37,7 +36,7 @@ class _Padding(ctypes.Structure):
 
 
 NOTHING = View(-1, 0, 0)
-POINT = ("max", (1, 1), 1, UNPADDED)  # a pool that is its input
+POINT = ("max", (1, 1), 1, UNPADDED, None, False)  # a pool that is its input
 
 
 class Segment(ctypes.Structure):
@@ -60,8 +59,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "plan_buffer": (c_void_p, c_int, c_int, c_int),
     "plan_pictures": (c_void_p, View, c_int, c_int, _Padding, c_int, _FLOATS, _FLOATS),
     "plan_convolution": (c_void_p, View, c_void_p, c_int, _Padding, POINTER(Segment), c_int),
-    "plan_depthwise": (c_void_p, View, c_void_p, c_int, _Padding, View, c_int, c_int),
-    "plan_pool": (c_void_p, View, c_int, c_int, c_int, c_int, _Padding, _FLOATS, _FLOATS, View, View, c_int),
+    "plan_pool": (c_void_p, View, *[c_int] * 4, _Padding, _FLOATS, c_int, _FLOATS, _FLOATS, View, View, c_int),
     "plan_response_norm": (c_void_p, View, c_int, c_float, c_float, c_float, View),
     "plan_finish": (c_void_p, POINTER(c_int), c_int),
     "plan_run": (c_void_p, c_int, c_int, c_void_p, POINTER(c_void_p), POINTER(c_int64)),
@@ -161,16 +159,13 @@ class Context(_Owner):
 
 
 class Weights(_Owner):
-    """A kernel (C', C, h, w) and bias (C') or None, packed for an algorithm; `segments` add up to C'.
-
-    Of the algorithm "depthwise": a kernel (C', 1, h, w), one filter a channel.
-    """
+    """A kernel (C', C, h, w) and bias (C') or None, packed for an algorithm; `segments` add up to C'."""
 
     def __init__(
         self, context: Context, algorithm: str, kernel: Tensor, bias: Tensor | None, segments: Sequence[int] = ()
     ) -> None:
         library = context.loaded
-        number = DEPTHWISE if algorithm == "depthwise" else library.algorithms.index(algorithm)
+        number = library.algorithms.index(algorithm)
         kernel, bias = kernel.detach().double().contiguous(), None if bias is None else bias.double().contiguous()
         parts = tuple(segments) or (len(kernel),)
         arguments = (context.handle, number, _pointer(kernel), _pointer(bias), *kernel.shape)
@@ -209,7 +204,7 @@ class Plan(_Owner):
         given = list[Any]()
         for argument in arguments:
             if isinstance(argument, Tensor):
-                given.append((c_float * len(argument))(*argument.tolist()))
+                given.append((c_float * argument.numel())(*argument.flatten().tolist()))
             elif isinstance(argument, Sides):
                 given.append(_Padding(*argument))
             elif isinstance(argument, Weights):
@@ -230,7 +225,7 @@ class Plan(_Owner):
 
     @property
     def bytes(self) -> int:
-        """Of all buffers but the outputs."""
+        """Of all buffers but the outputs, and of what was copied."""
         return int(self.loaded.functions["plan_bytes"](self.handle))
 
     def run(self, pictures: Tensor, into: Sequence[Tensor] | None = None, nanoseconds: Any = None) -> list[Tensor]:

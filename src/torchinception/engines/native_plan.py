@@ -31,17 +31,15 @@ Shape = tuple[int, int, int]  # rows, columns, channels
 class Layer(NamedTuple):
     """A convolution as the library is given it; `key` tells it, in this form, from all others of its network.
 
-    Kernel (C', C, h, w), or (C, 1, h, w) if `depthwise`; bias (C') or None; how many of C' go into which segment.
-    `size` is that of its output: rows, columns.
+    Kernel (C', C, h, w), bias (C'); how many of C' go into which segment. `size` is that of its output: rows, columns.
     """
 
     key: str
     kernel: Tensor
-    bias: Tensor | None
+    bias: Tensor
     segments: tuple[int, ...]
     stride: int
     size: Pair
-    depthwise: bool = False
 
 
 Pack = Callable[[Layer], Weights]
@@ -66,7 +64,7 @@ class Lowering:
     Attributes:
         views: where each value is.
         names: of the node that each operation of the plan is for.
-        layers: the convolutions, by the number of their operation.
+        layers: the convolutions but for depthwise ones, which are pools, by the number of their operation.
     """
 
     def __init__(self, graph: Graph, size: Pair, plan: Plan, pack: Pack, scale: Tensor, shift: Tensor) -> None:
@@ -159,8 +157,9 @@ class Lowering:
         name, to = node.name, self.views[node.name]
         reads = [self.views[value] for value in node.inputs if value not in self.absorbed]
         match node.operation:
-            case op.Convolution() as conv if _is_depthwise(conv):
-                self._add_depthwise(name, conv, to)
+            case op.Convolution(_, bias, relu=relu) as conv if _is_depthwise(conv):
+                (value,) = node.inputs
+                self.plan.add("pool", self._source(value), *self._pool(name), None, bias, NOTHING, to, relu)
             case op.Convolution():
                 if family := self.families.get(name):  # else it was added with the first of its family
                     segments = {each: Segment(self.views[each], NOTHING, self.convs[each].relu) for each in family}
@@ -197,32 +196,28 @@ class Lowering:
         if self._is_blocked(value):
             kernel, stride, padding = _block(kernel), 1, UNPADDED
         key = f"{' '.join(segments)} {tuple(kernel.shape)}"
-        weights = self._weights(Layer(key, kernel, torch.cat(biases), lengths, stride, self.shapes[first][:2]))
-        self.plan.add("convolution", self.views[value], weights, stride, padding, [*segments.values()])
-
-    def _add_depthwise(self, name: str, conv: op.Convolution, to: View) -> None:
-        (value,), stride = self.nodes[name].inputs, conv.stride[0]
-        weights = self._weights(Layer(name, conv.kernel, conv.bias, (), stride, self.shapes[name][:2], depthwise=True))
-        relu_first, x = value in self.absorbed, self._source(value)
-        self.plan.add("depthwise", x, weights, stride, self._padding(name), to, relu_first, conv.relu)
+        layer = Layer(key, kernel, torch.cat(biases), lengths, stride, self.shapes[first][:2])
+        self.layers[self.plan.operations] = layer  # the operation that is added next
+        self.plan.add("convolution", self.views[value], self._pack(layer), stride, padding, [*segments.values()])
 
     def _source(self, value: str) -> View:
         """Where a value is; where what it is made of is, if it is absorbed."""
         return self.views[self.nodes[value].inputs[0] if value in self.absorbed else value]
 
-    def _pool(self, name: str) -> tuple[str, Pair, int, op.Sides]:
-        """Kind and windows."""
-        match self.nodes[name].operation:
-            case op.MaxPool(kernel, (stride, _)):
-                return "max", kernel, stride, self._padding(name)
-            case op.AveragePool(kernel, (stride, _), count_padding=counted):
-                return "average with padding" if counted else "average", kernel, stride, self._padding(name)
-        return "adaptive", (1, 1), 1, UNPADDED
-
-    def _weights(self, layer: Layer) -> Weights:
-        """Of the operation that is added next."""
-        self.layers[self.plan.operations] = layer
-        return self._pack(layer)
+    def _pool(self, name: str) -> tuple[str, Pair, int, op.Sides, Tensor | None, bool]:
+        """Kind and windows, the kernel if it is a depthwise convolution, and whether ReLU comes first."""
+        node = self.nodes[name]
+        relu_first = node.inputs[0] in self.absorbed
+        match node.operation:
+            case op.Convolution(kernel, _, (stride, _)) as conv:
+                filters = kernel.flatten(1).T  # (h * w, C)
+                return "filter", _window(conv), stride, self._padding(name), filters, relu_first
+            case op.MaxPool(window, (stride, _)):
+                return "max", window, stride, self._padding(name), None, relu_first
+            case op.AveragePool(window, (stride, _), count_padding=counted):
+                kind = "average with padding" if counted else "average"
+                return kind, window, stride, self._padding(name), None, relu_first
+        return "adaptive", (1, 1), 1, UNPADDED, None, relu_first
 
     def _padding(self, name: str) -> op.Sides:
         """Of a convolution or pool, in cells."""

@@ -28,7 +28,7 @@ def tuned(lower: Lower, rule: Callable[[Layer], str], tier: str, pictures: Tenso
     They are measured once, in some seconds, for layers of these shapes, whatever their weights.
     """
     lowering = lower({})
-    library, layers = lowering.plan.loaded, [layer for layer in lowering.layers.values() if not layer.depthwise]
+    library, layers = lowering.plan.loaded, list(lowering.layers.values())
     of = [(layer.key, layer.stride, layer.size) for layer in layers]
     about = (VERSION, processor_name(), threads, tier, library.algorithms, tuple(pictures.shape), of)
     path = cache_folder() / "engines" / f"native-{hashlib.sha256(repr(about).encode()).hexdigest()[:32]}.json"
