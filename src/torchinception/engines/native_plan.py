@@ -6,7 +6,7 @@ the convolution that makes one of its sides, and what `move_average_pool` puts b
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import accumulate
 from typing import NamedTuple
@@ -20,12 +20,11 @@ from torchinception.engines.graph import Graph, Node
 from torchinception.engines.native_library import NOTHING, POINT, Plan, Segment, View, Weights
 from torchinception.engines.operations import UNPADDED
 from torchinception.engines.rewrite import fold_batch_norm, fold_residual_scale, fuse_relu, move_average_pool
-from torchinception.engines.windows import count_windows
+from torchinception.engines.windows import Shape, place_windows
 from torchinception.errors import UsageError
 from torchinception.layers import Pair
 
 REWRITES = (fold_batch_norm, fold_residual_scale, move_average_pool, fuse_relu)
-Shape = tuple[int, int, int]  # rows, columns, channels
 
 
 class Layer(NamedTuple):
@@ -39,7 +38,7 @@ class Layer(NamedTuple):
     bias: Tensor
     segments: tuple[int, ...]
     stride: int
-    size: Pair
+    size: Shape
 
 
 Pack = Callable[[Layer], Weights]
@@ -68,13 +67,13 @@ class Lowering:
     """
 
     def __init__(self, graph: Graph, size: Pair, plan: Plan, pack: Pack, scale: Tensor, shift: Tensor) -> None:
-        nodes = [replace(node, operation=_simpler(node.operation)) for node in graph.nodes]
-        self.nodes, self.plan, self._pack = {node.name: node for node in nodes}, plan, pack
+        nodes = tuple(replace(node, operation=_simpler(node.operation)) for node in graph.nodes)
+        graph = replace(graph, nodes=nodes)
+        self.nodes, self.shapes, self.plan, self._pack = graph.by_name, graph.shapes(size), plan, pack
         self.views, self.names, self.layers = dict[str, View](), list[str](), dict[int, Layer]()
         self.convs = {node.name: node.operation for node in nodes if isinstance(node.operation, op.Convolution)}
-        self.readers, self.shapes = defaultdict[str, list[str]](list), dict[str, Shape]()
+        self.readers = defaultdict[str, list[str]](list)
         for node in nodes:
-            self.shapes[node.name] = _shape(node.operation, [self.shapes[value] for value in node.inputs], size)
             for value in node.inputs:
                 self.readers[value].append(node.name)
         self.sums = self._find_sums()
@@ -95,7 +94,7 @@ class Lowering:
             if isinstance(node.operation, op.Add) and node.operation.scale == 1:
                 for value in node.inputs:
                     conv = self.convs.get(value)
-                    if conv and not conv.relu and not _is_depthwise(conv) and len(self.readers[value]) == 1:
+                    if conv and not conv.relu and not conv.is_depthwise and len(self.readers[value]) == 1:
                         found[node.name] = value
         return found
 
@@ -103,7 +102,7 @@ class Lowering:
         """Whether it is a ReLU that depthwise convolutions apply to what they read, or a pool ahead of its bias."""
         operation, readers = self.nodes[value].operation, [self.nodes[name].operation for name in self.readers[value]]
         if isinstance(operation, op.Relu) and readers:
-            return all(isinstance(reader, op.Convolution) and _is_depthwise(reader) for reader in readers)
+            return all(isinstance(reader, op.Convolution) and reader.is_depthwise for reader in readers)
         if isinstance(operation, op.AveragePool) and len(readers) == 1:
             return isinstance(readers[0], op.Affine)
         return False
@@ -113,8 +112,7 @@ class Lowering:
         found = defaultdict[object, list[str]](list)
         for name, conv in self.convs.items():
             if name not in self.absorbed:
-                alike = conv.kernel.shape[2:] == (1, 1) and conv.padding == UNPADDED and conv.groups == 1
-                found[(self.nodes[name].inputs, conv.stride) if alike else name].append(name)
+                found[(self.nodes[name].inputs, conv.stride) if conv.is_pointwise else name].append(name)
         return {family[0]: family for family in found.values()}
 
     def _place(self) -> None:
@@ -123,7 +121,8 @@ class Lowering:
             if node.name in self.absorbed or isinstance(node.operation, op.Input):
                 continue
             if node.name not in self.views:
-                self.views[node.name] = self.plan.buffer(*self.shapes[node.name])
+                channels, rows, columns = self.shapes[node.name]
+                self.views[node.name] = self.plan.buffer(rows, columns, channels)
             if isinstance(node.operation, op.Join):
                 for value, part in self._parts(node):
                     if not isinstance(self.nodes[value].operation, op.Input):
@@ -131,13 +130,13 @@ class Lowering:
 
     def _parts(self, join: Node) -> list[tuple[str, View]]:
         """What is joined, and where it belongs; it may be elsewhere, if it belongs in two places."""
-        whole, channels = self.views[join.name], [self.shapes[value][2] for value in join.inputs]
+        whole, channels = self.views[join.name], [self.shapes[value][0] for value in join.inputs]
         offsets = accumulate(channels[:-1], initial=whole.offset)
         parts = [View(whole.buffer, *part) for part in zip(offsets, channels, strict=True)]
         return list(zip(join.inputs, parts, strict=True))
 
     def _add_pictures(self, name: str, scale: Tensor, shift: Tensor) -> None:
-        (rows, columns, channels), border, block = self.shapes[name], UNPADDED, 1
+        (channels, rows, columns), border, block = self.shapes[name], UNPADDED, 1
         if self._is_blocked(name):
             border, block = self._padding(self.readers[name][0]), 2
         height, width = rows + border.top + border.bottom, columns + border.left + border.right
@@ -149,15 +148,15 @@ class Lowering:
         conv = self.convs.get(self.readers[value][0])
         if not isinstance(self.nodes[value].operation, op.Input) or len(self.readers[value]) > 1 or conv is None:
             return False
-        odd = conv.kernel.shape[2] % 2 == conv.kernel.shape[3] % 2 == 1  # a pixel is missing behind even ones
-        return odd and conv.stride == (2, 2) and not _is_depthwise(conv)
+        odd = all(side % 2 for side in conv.window)  # a pixel is missing behind even ones
+        return odd and conv.stride == (2, 2) and not conv.is_depthwise
 
     def _add(self, node: Node) -> None:
         """What makes a value of others that are there."""
         name, to = node.name, self.views[node.name]
         reads = [self.views[value] for value in node.inputs if value not in self.absorbed]
         match node.operation:
-            case op.Convolution(_, bias, relu=relu) as conv if _is_depthwise(conv):
+            case op.Convolution(_, bias, relu=relu) as conv if conv.is_depthwise:
                 (value,) = node.inputs
                 self.plan.add("pool", self._source(value), *self._pool(name), None, bias, NOTHING, to, relu)
             case op.Convolution():
@@ -191,12 +190,12 @@ class Lowering:
         """One, or several 1x1 convolutions of the same value; what each puts out goes into a segment of its own."""
         first, convs = next(iter(segments)), [self.convs[each] for each in segments]
         (value,), kernel = self.nodes[first].inputs, torch.cat([_dense(conv) for conv in convs])
-        biases = [kernel.new_zeros(len(conv.kernel)) if conv.bias is None else conv.bias for conv in convs]
+        biases = [conv.bias_or_zeros for conv in convs]
         stride, padding, lengths = convs[0].stride[0], self._padding(first), tuple(map(len, biases))
         if self._is_blocked(value):
             kernel, stride, padding = _block(kernel), 1, UNPADDED
         key = f"{' '.join(segments)} {tuple(kernel.shape)}"
-        layer = Layer(key, kernel, torch.cat(biases), lengths, stride, self.shapes[first][:2])
+        layer = Layer(key, kernel, torch.cat(biases), lengths, stride, self.shapes[first][1:])
         self.layers[self.plan.operations] = layer  # the operation that is added next
         self.plan.add("convolution", self.views[value], self._pack(layer), stride, padding, [*segments.values()])
 
@@ -211,7 +210,7 @@ class Lowering:
         match node.operation:
             case op.Convolution(kernel, _, (stride, _)) as conv:
                 filters = kernel.flatten(1).T  # (h * w, C)
-                return "filter", _window(conv), stride, self._padding(name), filters, relu_first
+                return "filter", conv.window, stride, self._padding(name), filters, relu_first
             case op.MaxPool(window, (stride, _)):
                 return "max", window, stride, self._padding(name), None, relu_first
             case op.AveragePool(window, (stride, _), count_padding=counted):
@@ -221,7 +220,9 @@ class Lowering:
 
     def _padding(self, name: str) -> op.Sides:
         """Of a convolution or pool, in cells."""
-        return _cells(self.nodes[name].operation, self.shapes[self.nodes[name].inputs[0]])
+        operation = self.nodes[name].operation
+        assert isinstance(operation, op.Convolution | op.MaxPool | op.AveragePool)
+        return place_windows(operation, self.shapes[self.nodes[name].inputs[0]])[0]
 
 
 def _simpler(operation: op.Operation) -> op.Operation:
@@ -235,38 +236,6 @@ def _simpler(operation: op.Operation) -> op.Operation:
             factor = gamma / (variance + eps).sqrt()
             return op.Affine(factor, beta - mean * factor)
     return operation
-
-
-def _cells(operation: op.Operation, read: Shape) -> op.Sides:
-    assert isinstance(operation, op.Convolution | op.MaxPool | op.AveragePool)
-    return op.sides(operation.padding, _window(operation), operation.stride, *read[:2])
-
-
-def _shape(operation: op.Operation, reads: Sequence[Shape], size: Pair) -> Shape:
-    """What an operation makes of values of these shapes."""
-    match operation:
-        case op.Input(channels):
-            return *size, channels
-        case op.Convolution() | op.MaxPool() | op.AveragePool():
-            window, ceil, cells = _window(operation), getattr(operation, "ceil", False), _cells(operation, reads[0])
-            rows, columns = count_windows(reads[0][:2], window, operation.stride, cells, ceil=ceil)
-            return rows, columns, len(operation.kernel) if isinstance(operation, op.Convolution) else reads[0][2]
-        case op.AdaptivePool(cells):
-            return *cells, reads[0][2]
-        case op.Join():
-            return *reads[0][:2], sum(channels for _, _, channels in reads)
-    return reads[0]
-
-
-def _window(operation: op.Convolution | op.MaxPool | op.AveragePool) -> Pair:
-    if isinstance(operation, op.Convolution):
-        return operation.kernel.shape[2], operation.kernel.shape[3]
-    return operation.kernel
-
-
-def _is_depthwise(conv: op.Convolution) -> bool:
-    """One output a channel; what has groups and is not, is computed as if it had none (`_dense`)."""
-    return 1 < conv.groups == len(conv.kernel) and conv.kernel.shape[1] == 1
 
 
 def _dense(conv: op.Convolution) -> Tensor:
