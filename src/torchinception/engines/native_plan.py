@@ -7,7 +7,6 @@ the convolution that makes one of its sides, and what `move_average_pool` puts b
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -19,12 +18,12 @@ from torchinception.engines import operations as op
 from torchinception.engines.graph import Graph, Node
 from torchinception.engines.native_library import NOTHING, POINT, Plan, Segment, View, Weights
 from torchinception.engines.operations import UNPADDED
-from torchinception.engines.rewrite import fold_batch_norm, fold_residual_scale, fuse_relu, move_average_pool
+from torchinception.engines.rewrite import fold_batch_norm, fold_residual_scale, fuse_relu, move_average_pool, simplify
 from torchinception.engines.windows import Shape, place_windows
 from torchinception.errors import UsageError
 from torchinception.layers import Pair
 
-REWRITES = (fold_batch_norm, fold_residual_scale, move_average_pool, fuse_relu)
+REWRITES = (fold_batch_norm, simplify, fold_residual_scale, move_average_pool, fuse_relu)
 
 
 class Layer(NamedTuple):
@@ -67,20 +66,16 @@ class Lowering:
     """
 
     def __init__(self, graph: Graph, size: Pair, plan: Plan, pack: Pack, scale: Tensor, shift: Tensor) -> None:
-        nodes = tuple(replace(node, operation=_simpler(node.operation)) for node in graph.nodes)
-        graph = replace(graph, nodes=nodes)
         self.nodes, self.shapes, self.plan, self._pack = graph.by_name, graph.shapes(size), plan, pack
         self.views, self.names, self.layers = dict[str, View](), list[str](), dict[int, Layer]()
-        self.convs = {node.name: node.operation for node in nodes if isinstance(node.operation, op.Convolution)}
-        self.readers = defaultdict[str, list[str]](list)
-        for node in nodes:
-            for value in node.inputs:
-                self.readers[value].append(node.name)
+        self.convs = {node.name: node.operation for node in graph.nodes if isinstance(node.operation, op.Convolution)}
+        reads = [(value, node.name) for node in graph.nodes for value in node.inputs]
+        self.readers = {name: [reader for value, reader in reads if value == name] for name in self.nodes}
         self.sums = self._find_sums()
         self.absorbed = {*self.sums.values(), *filter(self._is_absorbed, self.nodes)}  # no operations of their own
         self.families = self._find_families()
         self._place()
-        for node in nodes:
+        for node in graph.nodes:
             if isinstance(node.operation, op.Input):
                 self._add_pictures(node.name, scale, shift)
             elif node.name not in self.absorbed:
@@ -138,7 +133,7 @@ class Lowering:
     def _add_pictures(self, name: str, scale: Tensor, shift: Tensor) -> None:
         (channels, rows, columns), border, block = self.shapes[name], UNPADDED, 1
         if self._is_blocked(name):
-            border, block = self._padding(self.readers[name][0]), 2
+            (border, _), block = place_windows(self.convs[self.readers[name][0]], self.shapes[name]), 2
         height, width = rows + border.top + border.bottom, columns + border.left + border.right
         self.views[name] = self.plan.buffer(-(-height // block), -(-width // block), channels * block**2)
         self.plan.add("pictures", self.views[name], rows, columns, border, block, scale, shift)
@@ -157,8 +152,7 @@ class Lowering:
         reads = [self.views[value] for value in node.inputs if value not in self.absorbed]
         match node.operation:
             case op.Convolution(_, bias, relu=relu) as conv if conv.is_depthwise:
-                (value,) = node.inputs
-                self.plan.add("pool", self._source(value), *self._pool(name), None, bias, NOTHING, to, relu)
+                self.plan.add("pool", *self._windows(node), None, bias, NOTHING, to, relu)
             case op.Convolution():
                 if family := self.families.get(name):  # else it was added with the first of its family
                     segments = {each: Segment(self.views[each], NOTHING, self.convs[each].relu) for each in family}
@@ -173,14 +167,11 @@ class Lowering:
                 for value, part in self._parts(node):
                     if bytes(part) != bytes(self.views[value]):
                         self.plan.add("pool", self.views[value], *POINT, None, None, NOTHING, part, False)
-            case op.MaxPool() | op.AveragePool() | op.AdaptivePool():
-                self.plan.add("pool", *reads, *self._pool(name), None, None, NOTHING, to, False)
+            case op.MaxPool() | op.AveragePool() | op.AdaptivePool() | op.Relu() as operation:
+                relu = isinstance(operation, op.Relu)
+                self.plan.add("pool", *self._windows(node), None, None, NOTHING, to, relu)
             case op.Affine(scale, shift, relu):
-                (value,) = node.inputs
-                pool = POINT if reads else self._pool(value)
-                self.plan.add("pool", self._source(value), *pool, scale, shift, NOTHING, to, relu)
-            case op.Relu():
-                self.plan.add("pool", *reads, *POINT, None, None, NOTHING, to, True)
+                self.plan.add("pool", *self._windows(node), scale, shift, NOTHING, to, relu)
             case op.ResponseNorm(size, alpha, beta, k):
                 self.plan.add("response_norm", *reads, size, alpha, beta, k, to)
             case other:
@@ -191,51 +182,34 @@ class Lowering:
         first, convs = next(iter(segments)), [self.convs[each] for each in segments]
         (value,), kernel = self.nodes[first].inputs, torch.cat([_dense(conv) for conv in convs])
         biases = [conv.bias_or_zeros for conv in convs]
-        stride, padding, lengths = convs[0].stride[0], self._padding(first), tuple(map(len, biases))
+        stride, (padding, _) = convs[0].stride[0], place_windows(convs[0], self.shapes[value])
         if self._is_blocked(value):
             kernel, stride, padding = _block(kernel), 1, UNPADDED
         key = f"{' '.join(segments)} {tuple(kernel.shape)}"
-        layer = Layer(key, kernel, torch.cat(biases), lengths, stride, self.shapes[first][1:])
+        layer = Layer(key, kernel, torch.cat(biases), tuple(map(len, biases)), stride, self.shapes[first][1:])
         self.layers[self.plan.operations] = layer  # the operation that is added next
         self.plan.add("convolution", self.views[value], self._pack(layer), stride, padding, [*segments.values()])
 
-    def _source(self, value: str) -> View:
-        """Where a value is; where what it is made of is, if it is absorbed."""
-        return self.views[self.nodes[value].inputs[0] if value in self.absorbed else value]
-
-    def _pool(self, name: str) -> tuple[str, Pair, int, op.Sides, Tensor | None, bool]:
-        """Kind and windows, the kernel if it is a depthwise convolution, and whether ReLU comes first."""
-        node = self.nodes[name]
-        relu_first = node.inputs[0] in self.absorbed
+    def _windows(self, node: Node) -> tuple[View, str, Pair, int, op.Sides, Tensor | None, bool]:
+        """What a pool reads, and all it does but for scale and shift; what is none of the kinds is one of 1 x 1."""
+        before = self.nodes[node.inputs[0]]
+        relu_first = before.name in self.absorbed
+        if relu_first and isinstance(before.operation, op.AveragePool):
+            return self._windows(before)
+        x, filters = self.views[before.inputs[0] if relu_first else before.name], None
         match node.operation:
-            case op.Convolution(kernel, _, (stride, _)) as conv:
-                filters = kernel.flatten(1).T  # (h * w, C)
-                return "filter", conv.window, stride, self._padding(name), filters, relu_first
-            case op.MaxPool(window, (stride, _)):
-                return "max", window, stride, self._padding(name), None, relu_first
-            case op.AveragePool(window, (stride, _), count_padding=counted):
+            case op.Convolution(kernel) as pool:
+                kind, filters = "filter", kernel.flatten(1).T  # (h * w, C)
+            case op.MaxPool() as pool:
+                kind = "max"
+            case op.AveragePool(count_padding=counted) as pool:
                 kind = "average with padding" if counted else "average"
-                return kind, window, stride, self._padding(name), None, relu_first
-        return "adaptive", (1, 1), 1, UNPADDED, None, relu_first
-
-    def _padding(self, name: str) -> op.Sides:
-        """Of a convolution or pool, in cells."""
-        operation = self.nodes[name].operation
-        assert isinstance(operation, op.Convolution | op.MaxPool | op.AveragePool)
-        return place_windows(operation, self.shapes[self.nodes[name].inputs[0]])[0]
-
-
-def _simpler(operation: op.Operation) -> op.Operation:
-    """The same as one of fewer kinds."""
-    match operation:
-        case op.Linear(weight, bias):
-            return op.Convolution(weight[:, :, None, None], bias, (1, 1), UNPADDED)
-        case op.GlobalPool():
-            return op.AdaptivePool((1, 1))
-        case op.BatchNorm(mean, variance, gamma, beta, eps):
-            factor = gamma / (variance + eps).sqrt()
-            return op.Affine(factor, beta - mean * factor)
-    return operation
+            case op.AdaptivePool():
+                return x, "adaptive", *POINT[1:]
+            case _:
+                return x, *POINT
+        padding, _ = place_windows(pool, self.shapes[before.name])
+        return x, kind, pool.window, pool.stride[0], padding, filters, relu_first
 
 
 def _dense(conv: op.Convolution) -> Tensor:

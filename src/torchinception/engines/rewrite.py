@@ -25,12 +25,16 @@ from torch import Tensor
 from torchinception.engines.graph import Graph, Node
 from torchinception.engines.operations import (
     UNPADDED,
+    AdaptivePool,
     Add,
     Affine,
     AveragePool,
     BatchNorm,
     Convolution,
+    GlobalPool,
     Input,
+    Linear,
+    Operation,
     Relu,
     Slice,
 )
@@ -57,6 +61,26 @@ def fold_batch_norm(graph: Graph) -> Graph:
         folded = replace(conv, kernel=_times(conv.kernel, factor), bias=bias.to(conv.kernel.dtype))
         found[node.name] = [Node(node.name, folded, before.inputs)]
     return _with(graph, found)
+
+
+def simplify(graph: Graph) -> Graph:
+    """A linear layer becomes a 1x1 convolution, the global pool an adaptive one, a batch norm that is left a factor.
+
+    Values behind the global pool are (N, C, 1, 1) then.
+    """
+
+    def simpler(operation: Operation) -> Operation:
+        match operation:
+            case Linear(weight, bias):
+                return Convolution(weight[:, :, None, None], bias, (1, 1), UNPADDED)
+            case GlobalPool():
+                return AdaptivePool((1, 1))
+            case BatchNorm(mean, variance, gamma, beta, eps):
+                factor = gamma / (variance + eps).sqrt()
+                return Affine(factor, beta - mean * factor)
+        return operation
+
+    return replace(graph, nodes=tuple(replace(node, operation=simpler(node.operation)) for node in graph.nodes))
 
 
 def fuse_relu(graph: Graph) -> Graph:
