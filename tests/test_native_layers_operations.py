@@ -297,7 +297,7 @@ def pool(plan: Plan, x: View, padding: Sides, to: View, kind: str = "max", kerne
             "a pool keeps its channels",
         ),
         (lambda plan, x: pool(plan, x, UNPADDED, plan.buffer(6, 6, 3)), "all begin inside"),
-        (lambda plan, x: pool(plan, x, Sides(3, 0, 0, 0), plan.buffer(4, 4, 3)), "all begin inside"),
+        (lambda plan, x: pool(plan, x, Sides(3, 0, 0, 0), plan.buffer(4, 4, 3)), "padding that is not below"),
         (lambda plan, x: pool(plan, x, UNPADDED, plan.buffer(6, 6, 3), "filter", torch.ones(9, 3)), "all begin inside"),
         (
             lambda plan, x: pool(plan, x, UNPADDED, plan.buffer(4, 4, 5), "filter", torch.ones(9, 3)),

@@ -106,17 +106,12 @@ typedef struct inception_plan inception_plan;
 
 /* Channels `offset` to `offset + channels` of a buffer. */
 typedef struct inception_view {
-    int buffer;
-    int offset;
-    int channels;
+    int buffer, offset, channels;
 } inception_view;
 
 /* Cells around the input. What a window covers beyond them, as where sizes are rounded up, never counts. */
 typedef struct inception_padding {
-    int top;
-    int bottom;
-    int left;
-    int right;
+    int top, bottom, left, right;
 } inception_padding;
 
 /* Where some of a convolution's outputs go: `to = max(convolution + bias + added, relu ? 0 : -infinity)`. */
@@ -158,8 +153,8 @@ int inception_plan_convolution(inception_plan* plan, inception_view from, const 
                                inception_padding padding, const inception_segment* segments, int segment_count);
 
 /* `to = max(pool of from * scale + shift + added, relu ? 0 : -infinity)`, scale and shift (channels); NULL is 1, or 0,
- * and a buffer of -1 nothing. `kernel` (kernel_height * kernel_width, channels) is what a filter has; NULL for all others.
- * `relu_first` is applied to what is read. All of these are copied.
+ * and a buffer of -1 nothing. `kernel` (kernel_height * kernel_width, channels) is what a filter has; NULL for all
+ * others. `relu_first` is applied to what is read. All of these are copied.
  * Any size of `to` whose windows all begin inside the input or ahead of it. A pool of 1 x 1 is the input: a copy, a
  * factor or bias for each channel, a sum of two views or ReLU; `to` may be one of these then. */
 int inception_plan_pool(inception_plan* plan, inception_view from, int kind, int kernel_height, int kernel_width,

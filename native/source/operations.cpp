@@ -48,12 +48,6 @@ void put_pictures(const Pictures& pictures, const Number* given, bool planes, co
     }
 }
 
-// Whether all windows begin inside the input or ahead of it.
-bool windows_fit(int size, int kernel, int before, int after, int stride, int count) {
-    return stride > 0 && before >= 0 && after >= 0 && before < kernel && after < kernel &&
-           int64_t(count - 1) * stride - before < size;
-}
-
 }  // namespace
 
 int inception_plan_pictures(inception_plan* plan, inception_view target, int height, int width,
@@ -94,23 +88,17 @@ int inception_plan_pool(inception_plan* plan, inception_view source, int kind, i
         if ((kind == INCEPTION_FILTER) != (kernel != nullptr)) refuse("a filter has a kernel, and no other pool has");
         if (from.channels != to.channels) refuse("a pool keeps its channels");
         if (added.buffer >= 0) check_same(added, to);
-        const bool fits = windows_fit(from.height, kernel_height, padding.top, padding.bottom, stride, to.height) &&
-                          windows_fit(from.width, kernel_width, padding.left, padding.right, stride, to.width);
-        if (kind != INCEPTION_ADAPTIVE && !fits) {
+        Window window = {};
+        if (kind != INCEPTION_ADAPTIVE) window = window_of(kernel_height, kernel_width, stride, padding);
+        if (int64_t(to.height - 1) * window.stride - window.top >= from.height ||
+            int64_t(to.width - 1) * window.stride - window.left >= from.width) {
             refuse("a pool whose windows do not all begin inside the input or ahead of it");
         }
-        const Window window = {kernel_height, kernel_width, stride,
-                               padding.top, padding.left, padding.bottom, padding.right};
-        const PoolTask task = {{}, {}, {}, window, kind,
-                               plan->keep(kernel, size_t(kernel_height) * kernel_width * to.channels),
-                               plan->keep(scale, to.channels), plan->keep(shift, to.channels),
-                               least_of(relu_first), least_of(relu)};
+        const size_t weights = size_t(kernel_height) * kernel_width * to.channels;
+        const Pool pool = {window, kind, plan->keep(kernel, weights), plan->keep(scale, to.channels),
+                           plan->keep(shift, to.channels), least_of(relu_first), least_of(relu)};
         return plan->add_rows(to, [=](const Running& running, Range rows, int) {
-            PoolTask here = task;
-            here.from = running.pixels(from);
-            here.added = running.pixels(added);
-            here.to = running.pixels(to);
-            running.kernels.pool(here, rows);
+            running.kernels.pool(pool, running.pixels(from), running.pixels(added), running.pixels(to), rows);
         });
     });
 }

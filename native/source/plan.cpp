@@ -6,6 +6,14 @@
 constexpr int64_t MOST_PIXELS = int64_t(1) << 30, MOST_FLOATS = int64_t(1) << 40;
 constexpr size_t LINE_FLOATS = 16;
 
+Window window_of(int height, int width, int stride, const inception_padding& padding) {
+    const auto [top, bottom, left, right] = padding;
+    const bool sides = top >= 0 && bottom >= 0 && left >= 0 && right >= 0 && top < height && bottom < height &&
+                       left < width && right < width;
+    if (stride < 1 || !sides) refuse("a stride below 1, or padding that is not below the kernel");
+    return {height, width, stride, top, left, bottom, right};
+}
+
 int inception_plan::add_buffer(int height, int width, int channels) {
     if (finished_) refuse("the plan is finished");
     const bool fits = height > 0 && width > 0 && channels > 0 && channels < MOST_PIXELS &&

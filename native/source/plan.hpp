@@ -92,4 +92,7 @@ private:
     std::vector<Floats> kept_;
 };
 
+// Refuses padding in which a window could lie as a whole.
+Window window_of(int kernel_height, int kernel_width, int stride, const inception_padding& padding);
+
 inline float least_of(bool relu) { return relu ? 0.0f : -__builtin_inff(); }

@@ -72,13 +72,12 @@ INLINE void reduce(const Pixels& from, int image, const Box& box, float start, f
     }
 }
 
-static void pool(PoolTask task, Range rows) {
-    const Pixels &from = task.from, &to = task.to;
+static void pool(Pool task, const Pixels& from, const Pixels& added, const Pixels& to, Range rows) {
     const Window& window = task.window;
     const Box picture = {0, 0, from.height, from.width};
     const Box padded = {-window.top, -window.left, from.height + window.bottom, from.width + window.right};
     const bool is_mean = task.kind != INCEPTION_MAX && task.kind != INCEPTION_FILTER;
-    const bool more = task.scale || task.shift || task.added.data || task.least == 0;  // than the pool alone
+    const bool more = task.scale || task.shift || added.data || task.least == 0;  // than the pool alone
     each_pixel(to, rows, [&](int image, int y, int x) INLINE_LAMBDA {
         const Box whole = task.kind == INCEPTION_ADAPTIVE ? box_of(from, to, y, x) : box_of(window, y, x);
         const Box inside = whole.within(picture);
@@ -89,7 +88,7 @@ static void pool(PoolTask task, Range rows) {
             if (!more) return total;
             if (task.scale) total *= load_some(task.scale + channel, left);
             if (task.shift) total += load_some(task.shift + channel, left);
-            if (task.added.data) total += load_some(task.added.at(image, y, x) + channel, left);
+            if (added.data) total += load_some(added.at(image, y, x) + channel, left);
             return larger(all(task.least), total);
         };
         const auto reduced = [&](float start, const auto& next) INLINE_LAMBDA {
@@ -101,7 +100,8 @@ static void pool(PoolTask task, Range rows) {
             });
         } else if (task.kind == INCEPTION_FILTER) {
             const int width = window.kernel_width, channels = from.channels;
-            const float* kernel = task.kernel + ((inside.top - whole.top) * width + inside.left - whole.left) * channels;
+            const int first = (inside.top - whole.top) * width + inside.left - whole.left;
+            const float* kernel = task.kernel + int64_t(first) * channels;
             reduced(0, [&](Vector total, Vector value, int row, int column, int channel, int left) INLINE_LAMBDA {
                 const Vector weight = load_some(kernel + (row * width + column) * channels + channel, left);
                 return total + larger(all(task.least_read), value) * weight;

@@ -60,8 +60,8 @@ std::vector<int> columns_of(const std::vector<int>& segments) {
 }
 
 // Some columns of all slots and inputs.
-void pack(const inception_weights& weights, const Algorithm& algorithm, const double* kernel, const int* columns, int count,
-          float* to) {
+void pack(const inception_weights& weights, const Algorithm& algorithm, const double* kernel, const int* columns,
+          int count, float* to) {
     const int inputs = weights.inputs, taps = weights.kernel_height * weights.kernel_width;
     std::vector<double> memory(size_t(MOST_TAPS + MOST_SLOTS) * MOST_COLUMNS);
     Row* tap = reinterpret_cast<Row*>(memory.data());
@@ -102,12 +102,7 @@ int inception_weights_create(const inception_context* context, int number, const
         if (sum != outputs) refuse("segments do not add up to ", outputs, " outputs");
 
         auto made = std::make_unique<inception_weights>();
-        made->algorithm = number;
-        made->outputs = outputs;
-        made->inputs = inputs;
-        made->kernel_height = kernel_height;
-        made->kernel_width = kernel_width;
-        made->segments.assign(segments, segments + segment_count);
+        *made = {number, outputs, inputs, kernel_height, kernel_width, {segments, segments + segment_count}};
         made->slot_count = algorithm->is_direct() ? kernel_height * kernel_width : slot_count(*algorithm);
         for (int point = 0; point < algorithm->points(); ++point) {
             const Matrix &down = MATRICES[algorithm->down], &across = MATRICES[algorithm->across];

@@ -18,9 +18,9 @@ struct inception_weights {
     int algorithm, outputs, inputs, kernel_height, kernel_width;
     std::vector<int> segments;
     int groups = 0, panels = 0, slot_count = 0;
-    std::vector<PointSlot> order;
-    Floats data;  // (panels, slots, inputs, columns of the panel)
-    Floats bias;  // (groups, GROUP)
+    std::vector<PointSlot> order = {};
+    Floats data = {};  // (panels, slots, inputs, columns of the panel)
+    Floats bias = {};  // (groups, GROUP)
 };
 
 const Algorithm* algorithm_of(int number);  // or null
