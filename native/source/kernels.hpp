@@ -115,7 +115,7 @@ struct Kernels {
     // From these to the outputs of `tiles`; `products` is room for (tiles, points, columns of a panel).
     const WinogradOutput* winograd_output;
     // `added` has no data where nothing is.
-    void (*pool)(Pool pool, const Pixels& from, const Pixels& added, const Pixels& to, Range rows);
+    void (*pool)(Pool pool, Pixels from, Pixels added, Pixels to, Range rows);
     void (*response_norm)(const Pixels& from, int size, float alpha, float beta, float k, const Pixels& to, Range rows,
                           float* scratch);
     void (*measure)(int depth, double seconds, double* peak_gflops, double* product_gflops);

@@ -72,7 +72,7 @@ INLINE void reduce(const Pixels& from, int image, const Box& box, float start, f
     }
 }
 
-static void pool(Pool task, const Pixels& from, const Pixels& added, const Pixels& to, Range rows) {
+static void pool(Pool task, Pixels from, Pixels added, Pixels to, Range rows) {  // copies: a store cannot change them
     const Window& window = task.window;
     const Box picture = {0, 0, from.height, from.width};
     const Box padded = {-window.top, -window.left, from.height + window.bottom, from.width + window.right};
