@@ -82,7 +82,7 @@ def main() -> None:
             plan.add("pictures", before, (size, size), UNPADDED, 1, torch.ones(channels), torch.zeros(channels))
             plan.add("convolution", before, Weights(context, algorithm, weight, None), stride, pad, [Segment(after)])
             mean = plan.buffer(1, 1, outputs)  # so that the layer writes into the arena, not into memory that is new
-            plan.add("pool", after, "adaptive", (1, 1), 1, UNPADDED, None, None, NOTHING, mean, False)
+            plan.add("pool", after, "adaptive", (1, 1), 1, UNPADDED, None, False, None, None, NOTHING, mean, False)
             plan.finish(mean)
             pictures, times = torch.randn(arguments.batch, channels, size, size), (ctypes.c_int64 * 3)()
             best = None

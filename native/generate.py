@@ -37,6 +37,7 @@ def pairs(*positive):
 # (outputs, taps): finite points, in pairs of neighbours but for 0; infinity comes last. Which points decides the error:
 # these are the best of a search, and have few binary digits, so that the coefficients of B are hardly rounded.
 POINTS = {
+    (1, 1): [],
     (2, 3): [0, *pairs(1)],
     (4, 3): [0, *pairs(sqrt(0.5), sqrt(2))],
     (5, 3): pairs(0.25, 0.875, 1.75),
@@ -53,10 +54,11 @@ POINTS = {
 STRIDED = (2, 3)  # outputs of the transforms of stride 2
 # name, (outputs, taps, stride) down, the same across. The numbers of algorithms are their places here, behind "direct".
 ONE = (1, 1, 1)
+LINE = ((2, 3), (4, 3), (4, 7), (6, 7))
 SQUARE = ((2, 3), (4, 3), (5, 3), (6, 3), (2, 5), (4, 5), (4, 4), (4, 2))
 ALGORITHMS = [(f"F({m}x{m},{r}x{r})", (m, r, 1), (m, r, 1)) for m, r in SQUARE]
-ALGORITHMS += [(f"F(1x{m},1x{r})", ONE, (m, r, 1)) for m, r in ((2, 3), (4, 3), (4, 7), (6, 7))]
-ALGORITHMS += [(f"F({m}x1,{r}x1)", (m, r, 1), ONE) for m, r in ((2, 3), (4, 3), (4, 7), (6, 7))]
+ALGORITHMS += [(f"F(1x{m},1x{r})", ONE, (m, r, 1)) for m, r in LINE]
+ALGORITHMS += [(f"F({m}x1,{r}x1)", (m, r, 1), ONE) for m, r in LINE]
 ALGORITHMS += [(f"F({m}x{m},3x3)/2", (m, 3, 2), (m, 3, 2)) for m in STRIDED]
 
 
@@ -72,9 +74,8 @@ def polynomial(roots):
 def weights(points, taps):
     """G, a row for each point and infinity."""
     divisors = [prod(a - b for b in points if b != a) for a in points]
-    return [[a**k / divisor for k in range(taps)] for a, divisor in zip(points, divisors, strict=True)] + [
-        [float(k == taps - 1) for k in range(taps)]
-    ]
+    rows = [[a**k / divisor for k in range(taps)] for a, divisor in zip(points, divisors, strict=True)]
+    return [*rows, [float(k == taps - 1) for k in range(taps)]]
 
 
 def total(terms):
@@ -127,15 +128,8 @@ def transform(outputs, taps, stride):
     """A C++ struct, and (the struct's name, outputs, span, taps, G, the row of G that each point has)."""
     name = f"Transform_{outputs}_{taps}_{stride}"
 
-    def read(index):
-        return f"from[{index} * From]"
-
-    def written(index):
-        return f"to[{index} * To]"
-
-    if (outputs, taps) == (1, 1):
-        inside, outside, matrix, slots = [f"{written(0)} = {read(0)};"], [f"{written(0)} = {read(0)};"], [[1.0]], [0]
-    elif stride == 1:
+    read, written = "from[{} * From]".format, "to[{} * To]".format
+    if stride == 1:
         points = POINTS[outputs, taps]
         inside = input_lines(points, read, written)
         outside = output_lines(points, outputs, read, written, lambda _: [])

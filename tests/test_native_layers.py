@@ -29,6 +29,7 @@ TOLERANCES = {
     "F(6x1,7x1)": 5e-5,
 }
 CASES = 2200  # over all algorithms, on each level
+ADAPTIVE = ("adaptive", (1, 1), 1, UNPADDED, None, False)
 KERNELS = [(1, 1), (1, 1), (3, 3), (5, 5), (1, 7), (7, 1), (1, 3), (2, 3), (7, 7)]
 
 
@@ -86,7 +87,7 @@ def test_every_convolution_is_that_of_float64(
                     bench.plan.buffer(rows, columns, channels),
                     [bench.surrounded((rows, columns), width) for width in segments],
                 )
-                bench.plan.add("pool", bench.first, "adaptive", (1, 1), 1, UNPADDED, None, None, NOTHING, pooled, False)
+                bench.plan.add("pool", bench.first, *ADAPTIVE, None, None, NOTHING, pooled, False)
                 also = Weights(context, "direct", beside, None, segments)
                 bench.plan.add("convolution", pooled, also, 1, UNPADDED, [*map(Segment, terms)])
             parts = [Segment(*part) for part in zip(outputs, terms, relus, strict=True)]
@@ -117,8 +118,8 @@ def test_a_depthwise_convolution_is_that_of_float64(library: Library, level: str
 
         out = expected(bench.pictures[0].double())[0].shape[2:]
         to = bench.surrounded((out[0], out[1]), channels)
-        weights = Weights(context, "depthwise", weight, bias)
-        bench.plan.add("depthwise", bench.input, weights, stride, pad, to, relu_first, relu)
+        windows = ("filter", kernel, stride, pad, weight.flatten(1).T, relu_first)
+        bench.plan.add("pool", bench.input, *windows, None, bias, NOTHING, to, relu)
         bench.check([to], expected, 3e-6)
 
 

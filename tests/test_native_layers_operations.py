@@ -43,9 +43,10 @@ def test_a_pool_is_pytorchs_with_either_padding_and_ceil(library: Library, level
         size, channels = (dice.randint(kernel, 15), dice.randint(kernel, 15)), dice.choice((1, 7, 16, 66, 130))
         bench = Bench(dice.choice(pair), dice.choice((1, 3)), size, channels)
         bias = torch.randn(channels, dtype=torch.float64) if dice.random() < 0.5 else None
-        relu = dice.random() < 0.5
+        relu_first, relu = dice.random() < 0.5, dice.random() < 0.5
 
         def expected(x: Tensor) -> list[Tensor]:
+            x = x.relu() if relu_first else x  # noqa: B023
             if kind == "max":
                 y = F.max_pool2d(x, kernel, stride, pad, ceil_mode=ceil)  # noqa: B023
             else:
@@ -55,7 +56,7 @@ def test_a_pool_is_pytorchs_with_either_padding_and_ceil(library: Library, level
 
         rows, columns = expected(bench.pictures[0])[0].shape[2:]
         to = bench.surrounded((rows, columns), channels)
-        windows = (kind, (kernel, kernel), stride, Sides(pad, pad, pad, pad))
+        windows = (kind, (kernel, kernel), stride, Sides(pad, pad, pad, pad), None, relu_first)
         bench.plan.add("pool", bench.input, *windows, None, bias, NOTHING, to, relu)
         bench.check([to], expected, 1e-6)
 
@@ -63,7 +64,8 @@ def test_a_pool_is_pytorchs_with_either_padding_and_ceil(library: Library, level
 def test_a_pool_pads_unevenly_as_tensorflow_does(library: Library, level: str) -> None:
     bench = Bench(Context(library, level), 2, (8, 10), 20)
     to = bench.surrounded((4, 5), 20)
-    bench.plan.add("pool", bench.input, "max", (3, 3), 2, Sides(0, 1, 0, 1), None, None, NOTHING, to, False)
+    windows = ("max", (3, 3), 2, Sides(0, 1, 0, 1), None, False)
+    bench.plan.add("pool", bench.input, *windows, None, None, NOTHING, to, False)
     bench.check([to], lambda x: [F.max_pool2d(F.pad(x, (0, 1, 0, 1), value=-torch.inf), 3, 2)], 0)
 
 
@@ -73,7 +75,8 @@ def test_an_adaptive_pool_is_pytorchs(library: Library, level: str, cells: tuple
         for size, channels in (((8, 8), 70), ((9, 11), 5), ((7, 7), 256)):
             bench = Bench(context, 2, size, channels)
             to = bench.surrounded(cells, channels)
-            bench.plan.add("pool", bench.input, "adaptive", (1, 1), 1, UNPADDED, None, None, NOTHING, to, False)
+            windows = ("adaptive", (1, 1), 1, UNPADDED, None, False)
+            bench.plan.add("pool", bench.input, *windows, None, None, NOTHING, to, False)
             bench.check([to], lambda x: [F.adaptive_avg_pool2d(x, cells)], 1e-6)
 
 
@@ -155,11 +158,11 @@ def small_network(context: Context, batch: int, classes: int = 10) -> tuple[Plan
     plan.add("convolution", first, weights(20, 3, 3), 2, UNPADDED, [Segment(stem, relu=True)])
     left, right = View(joined.buffer, 0, 25), View(joined.buffer, 25, 20)
     plan.add("convolution", stem, weights(25, 20, 3, "F(4x4,3x3)"), 1, Sides(1, 1, 1, 1), [Segment(left, relu=True)])
-    plan.add("pool", stem, "max", (3, 3), 1, Sides(1, 1, 1, 1), None, None, NOTHING, right, False)
+    plan.add("pool", stem, "max", (3, 3), 1, Sides(1, 1, 1, 1), None, False, None, None, NOTHING, right, False)
     total = plan.buffer(11, 11, 20)
     plan.add("convolution", joined, weights(20, 45, 1), 1, UNPADDED, [Segment(total, stem, relu=True)])
     pooled, logits = plan.buffer(1, 1, 20), plan.buffer(1, 1, classes)
-    plan.add("pool", total, "average", (11, 11), 1, UNPADDED, None, None, NOTHING, pooled, False)
+    plan.add("pool", total, "average", (11, 11), 1, UNPADDED, None, False, None, None, NOTHING, pooled, False)
     plan.add("convolution", pooled, weights(classes, 20, 1), 1, UNPADDED, [Segment(logits)])
     return plan, [logits, joined]
 
@@ -256,8 +259,23 @@ def test_what_generate_writes_is_current() -> None:
         assert (NATIVE / "source" / name).read_text() == text, f"python native/generate.py would change {name}"
 
 
-def pool(plan: Plan, x: View, padding: Sides, to: View) -> None:
-    plan.add("pool", x, "max", (3, 3), 2, padding, None, None, NOTHING, to, False)
+def test_what_a_plan_copies_is_counted(library: Library) -> None:
+    def bytes_of(*filters: Tensor) -> int:
+        plan = Plan(Context(library), 1)
+        x = plan.buffer(8, 8, 48)
+        plan.add("pictures", x, (8, 8), UNPADDED, 1, torch.ones(48), torch.zeros(48))
+        for kernel in filters:
+            windows = ("filter", (3, 3), 1, Sides(1, 1, 1, 1), kernel, False)
+            plan.add("pool", x, *windows, None, torch.ones(48), NOTHING, plan.buffer(8, 8, 48), False)
+        plan.finish(x)
+        return plan.bytes
+
+    kernel = torch.ones(9, 48)
+    assert bytes_of(kernel) - bytes_of() == (8 * 8 + 9 + 1) * 48 * 4
+
+
+def pool(plan: Plan, x: View, padding: Sides, to: View, kind: str = "max", kernel: Tensor | None = None) -> None:
+    plan.add("pool", x, kind, (3, 3), 2, padding, kernel, False, None, None, NOTHING, to, False)
 
 
 @pytest.mark.parametrize(
@@ -279,7 +297,14 @@ def pool(plan: Plan, x: View, padding: Sides, to: View) -> None:
             "a pool keeps its channels",
         ),
         (lambda plan, x: pool(plan, x, UNPADDED, plan.buffer(6, 6, 3)), "all begin inside"),
-        (lambda plan, x: pool(plan, x, Sides(3, 0, 0, 0), plan.buffer(4, 4, 3)), "all begin inside"),
+        (lambda plan, x: pool(plan, x, Sides(3, 0, 0, 0), plan.buffer(4, 4, 3)), "padding that is not below"),
+        (lambda plan, x: pool(plan, x, UNPADDED, plan.buffer(6, 6, 3), "filter", torch.ones(9, 3)), "all begin inside"),
+        (
+            lambda plan, x: pool(plan, x, UNPADDED, plan.buffer(4, 4, 5), "filter", torch.ones(9, 3)),
+            "keeps its channels",
+        ),
+        (lambda plan, x: pool(plan, x, UNPADDED, plan.buffer(4, 4, 3), "filter"), "a filter has a kernel"),
+        (lambda plan, x: pool(plan, x, UNPADDED, plan.buffer(4, 4, 3), "max", torch.ones(9, 3)), "no other pool has"),
         (lambda plan, x: plan.add("response_norm", x, 5, 1, 1, 1, plan.buffer(9, 9, 3)), "a response norm of 5 of 3"),
         (
             lambda plan, x: plan.add("pictures", x, (8, 9), UNPADDED, 1, ONE, ONE),
@@ -304,8 +329,6 @@ def test_weights_and_convolutions_that_do_not_fit_are_refused(library: Library) 
     kernel = torch.zeros(4, 3, 3, 3)
     with pytest.raises(UsageError, match=r"F\(4x4,5x5\) does not do a kernel of 3 x 3"):
         Weights(context, "F(4x4,5x5)", kernel, None)
-    with pytest.raises(UsageError, match="a depthwise kernel of 3 inputs"):
-        Weights(context, "depthwise", kernel, None)
     with pytest.raises(UsageError, match="segments do not add up to 4 outputs"):
         Weights(context, "direct", kernel, None, (1, 2))
     plan = Plan(context, 1)
@@ -317,7 +340,6 @@ def test_weights_and_convolutions_that_do_not_fit_are_refused(library: Library) 
         (direct, 1, Sides(3, 0, 0, 0), y, "padding that is not below the kernel"),
         (direct, 1, Sides(1, 1, 1, 1), x, "segment 0 has 4 channels, not 3"),
         (winograd, 2, Sides(1, 1, 1, 1), y, "does not do a stride of 2"),
-        (Weights(context, "depthwise", kernel[:3, :1], None), 1, UNPADDED, y, "of a depthwise convolution"),
     ]:
         with pytest.raises(UsageError, match=words):
             plan.add("convolution", x, weights, stride, padding, [Segment(to)])
@@ -326,7 +348,7 @@ def test_weights_and_convolutions_that_do_not_fit_are_refused(library: Library) 
 def test_an_instruction_set_that_is_not_there_is_refused(library: Library) -> None:
     assert library.call("has_level", 0) == 0
     with pytest.raises(UsageError, match="instruction set 0 is not compiled in"):
-        library.create("context_create", 0, 1)
+        library.call("context_create", 0, 1, ctypes.byref(ctypes.c_void_p()))
     with pytest.raises(UsageError, match="0 threads"):
         Context(library, threads=0)
 

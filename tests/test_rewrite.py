@@ -8,6 +8,7 @@ import torch
 from graph_fixtures import EXACT, MEAN, STD, Case, apart, case_of, distance, error, kinds, menagerie, unlike, values
 
 from torchinception.engines.graph import to_graph
+from torchinception.engines.module import to_module
 from torchinception.engines.operations import Convolution
 from torchinception.engines.rewrite import (
     REWRITES,
@@ -17,6 +18,7 @@ from torchinception.engines.rewrite import (
     fuse_relu,
     rewrite,
     scale_input,
+    simplify,
 )
 from torchinception.models import NETWORKS, create
 
@@ -98,6 +100,12 @@ def test_stages_put_out_the_same_after_every_rewrite(small: Case) -> None:
     parts = {stage: rewritten.up_to(stage) for stage in rewritten.stages}
     assert list(parts) == list(right)
     assert {s: e for s, part in parts.items() if (e := error(part, small.pictures, right[s])) > EXACT} == {}
+
+
+def test_fewer_kinds_of_operations_compute_the_same(case: Case) -> None:
+    graph = simplify(case.graph)
+    assert kinds(graph).keys().isdisjoint({"Linear", "GlobalPool", "BatchNorm"})
+    assert distance(to_module(graph)(case.pictures).flatten(1), case.logits) <= EXACT
 
 
 def test_a_second_time_changes_nothing(small: Case) -> None:

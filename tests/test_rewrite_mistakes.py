@@ -67,7 +67,7 @@ def max_pools_moved(graph: Graph) -> Graph:
         pool = stand_ins.get(node.name)
         if pool is None or pool.padding != (1, 1, 1, 1):
             return node
-        return replace(node, operation=AveragePool(pool.kernel, pool.stride, pool.padding, pool.ceil, False))
+        return replace(node, operation=AveragePool(pool.window, pool.stride, pool.padding, pool.ceil, False))
 
     moved = move_average_pool(changed(fold_batch_norm(graph), disguise))
     behind = {n.name: n for n in moved.nodes if n.name.endswith(".pooled")}

@@ -89,9 +89,6 @@ int inception_choose(const inception_context* context, int tier, int inputs, int
 
 typedef struct inception_weights inception_weights;
 
-/* Instead of the number of an algorithm: one filter for each channel, of that channel alone, so that `inputs` is 1. */
-enum { INCEPTION_DEPTHWISE = -1 };
-
 /* Packs a kernel (outputs, inputs, kernel_height, kernel_width) and a bias (outputs), or NULL for none; both are copied.
  * `segments`: the numbers of outputs that go into one view each, in order (one segment for an ordinary convolution). */
 int inception_weights_create(const inception_context* context, int algorithm, const double* kernel, const double* bias,
@@ -109,17 +106,12 @@ typedef struct inception_plan inception_plan;
 
 /* Channels `offset` to `offset + channels` of a buffer. */
 typedef struct inception_view {
-    int buffer;
-    int offset;
-    int channels;
+    int buffer, offset, channels;
 } inception_view;
 
 /* Cells around the input. What a window covers beyond them, as where sizes are rounded up, never counts. */
 typedef struct inception_padding {
-    int top;
-    int bottom;
-    int left;
-    int right;
+    int top, bottom, left, right;
 } inception_padding;
 
 /* Where some of a convolution's outputs go: `to = max(convolution + bias + added, relu ? 0 : -infinity)`. */
@@ -133,8 +125,9 @@ typedef enum inception_pool {
     INCEPTION_MAX = 0,             /* padding never wins */
     INCEPTION_AVERAGE = 1,         /* padding counts in no mean (TensorFlow) */
     INCEPTION_AVERAGE_PADDING = 2, /* padding counts as zeros (PyTorch's default, Caffe) */
-    INCEPTION_ADAPTIVE = 3         /* mean over windows that cover the input, as many as `to` has cells, as PyTorch cuts
-                                      them: kernel, stride and padding are not used */
+    INCEPTION_ADAPTIVE = 3,        /* mean over windows that cover the input, as many as `to` has cells, as PyTorch cuts
+                                      them: their size, stride and padding are not used */
+    INCEPTION_FILTER = 4           /* sum of what is in a window times `kernel`: a depthwise convolution */
 } inception_pool;
 
 int inception_plan_create(inception_context* context, int batch, inception_plan** plan);
@@ -159,16 +152,14 @@ int inception_plan_pictures(inception_plan* plan, inception_view to, int height,
 int inception_plan_convolution(inception_plan* plan, inception_view from, const inception_weights* weights, int stride,
                                inception_padding padding, const inception_segment* segments, int segment_count);
 
-/* `relu_first` is applied to what is read, `relu` to what is written. */
-int inception_plan_depthwise(inception_plan* plan, inception_view from, const inception_weights* weights, int stride,
-                             inception_padding padding, inception_view to, int relu_first, int relu);
-
 /* `to = max(pool of from * scale + shift + added, relu ? 0 : -infinity)`, scale and shift (channels); NULL is 1, or 0,
- * and a buffer of -1 nothing. Any size of `to` whose windows all begin inside the input or ahead of it. A pool of 1 x 1
- * is the input: a copy, a factor or bias for each channel, a sum of two views or ReLU; `to` may be one of these then. */
+ * and a buffer of -1 nothing. `kernel` (kernel_height * kernel_width, channels) is what a filter has; NULL for all
+ * others. `relu_first` is applied to what is read. All of these are copied.
+ * Any size of `to` whose windows all begin inside the input or ahead of it. A pool of 1 x 1 is the input: a copy, a
+ * factor or bias for each channel, a sum of two views or ReLU; `to` may be one of these then. */
 int inception_plan_pool(inception_plan* plan, inception_view from, int kind, int kernel_height, int kernel_width,
-                        int stride, inception_padding padding, const float* scale, const float* shift,
-                        inception_view added, inception_view to, int relu);
+                        int stride, inception_padding padding, const float* kernel, int relu_first, const float* scale,
+                        const float* shift, inception_view added, inception_view to, int relu);
 
 /* `x / (k + alpha * mean of x² over size channels around) ** beta`; channels that are not there are 0. */
 int inception_plan_response_norm(inception_plan* plan, inception_view from, int size, float alpha, float beta, float k,
@@ -179,7 +170,7 @@ int inception_plan_response_norm(inception_plan* plan, inception_view from, int 
 /* No more operations. `outputs` are buffers that the caller will provide memory for; all others share one arena. */
 int inception_plan_finish(inception_plan* plan, const int* outputs, int output_count);
 
-/* Of the arena and of what threads need for themselves, without weights. */
+/* Of the arena, of what threads need for themselves and of what was copied, without weights. */
 size_t inception_plan_bytes(const inception_plan* plan);
 
 typedef enum inception_format {

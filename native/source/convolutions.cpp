@@ -18,22 +18,13 @@ int output_size(int size, int before, int after, int kernel, int stride) {
     return room < 0 ? 0 : int(room / stride) + 1;
 }
 
-Window checked_window(const inception_weights& weights, int stride, const inception_padding& padding, const View& from,
-                      const View& to) {
-    const Window window = {weights.kernel_height, weights.kernel_width, stride,
-                           padding.top, padding.left, padding.bottom, padding.right};
-    const bool sides = window.top >= 0 && window.left >= 0 && window.bottom >= 0 && window.right >= 0 &&
-                       window.top < window.kernel_height && window.bottom < window.kernel_height &&
-                       window.left < window.kernel_width && window.right < window.kernel_width;
-    if (stride < 1 || !sides) refuse("a stride below 1, or padding that is not below the kernel");
-    const int height = output_size(from.height, window.top, window.bottom, window.kernel_height, stride);
-    const int width = output_size(from.width, window.left, window.right, window.kernel_width, stride);
+void check_output(const Window& window, const View& from, const View& to) {
+    const int height = output_size(from.height, window.top, window.bottom, window.kernel_height, window.stride);
+    const int width = output_size(from.width, window.left, window.right, window.kernel_width, window.stride);
     if (height != to.height || width != to.width) {
         refuse("a convolution of ", from.height, " x ", from.width, " makes ", height, " x ", width, ", not ", to.height,
                " x ", to.width);
     }
-    if (from.channels != weights.inputs) refuse(from.channels, " channels for a kernel of ", weights.inputs);
-    return window;
 }
 
 struct Segment {
@@ -107,7 +98,6 @@ int inception_plan_convolution(inception_plan* plan, inception_view source, cons
                                inception_padding padding, const inception_segment* segments, int segment_count) {
     return guarded({plan, weights, segments}, [&] {
         const Algorithm* algorithm = algorithm_of(weights->algorithm);
-        if (!algorithm) refuse("these are weights of a depthwise convolution");
         if (segment_count != int(weights->segments.size())) {
             refuse(segment_count, " segments, but weights have ", weights->segments.size());
         }
@@ -115,15 +105,17 @@ int inception_plan_convolution(inception_plan* plan, inception_view source, cons
             refuse(algorithm->name, " does not do a stride of ", stride);
         }
         const View from = plan->view(source);
+        if (from.channels != weights->inputs) refuse(from.channels, " channels for a kernel of ", weights->inputs);
         std::vector<Segment> places;
         Convolution task = {};
+        task.window = window_of(weights->kernel_height, weights->kernel_width, stride, padding);
         for (int i = 0; i < segment_count; ++i) {
             const View to = plan->view(segments[i].to), added = plan->view_or_none(segments[i].added);
             if (to.channels != weights->segments[i]) {
                 refuse("segment ", i, " has ", weights->segments[i], " channels, not ", to.channels);
             }
             if (added.buffer >= 0 && !added.same_size(to)) refuse("what is added to segment ", i, " is of another size");
-            task.window = checked_window(*weights, stride, padding, from, to);
+            check_output(task.window, from, to);
             task.to_height = to.height;
             task.to_width = to.width;
             places.push_back({to, added, least_of(segments[i].relu)});
@@ -149,20 +141,6 @@ int inception_plan_convolution(inception_plan* plan, inception_view source, cons
             const bool is_far = size_t(here.images) * here.to_height * here.to_width * weights->outputs > FAR_FLOATS;
             run_winograd({here, algorithm, weights->algorithm, weights->order.data(), weights->slot_count, down, across,
                           is_far}, block, running);
-        });
-    });
-}
-
-int inception_plan_depthwise(inception_plan* plan, inception_view source, const inception_weights* weights, int stride,
-                             inception_padding padding, inception_view target, int relu_first, int relu) {
-    return guarded({plan, weights}, [&] {
-        if (weights->algorithm != DEPTHWISE) refuse("these are not weights of a depthwise convolution");
-        const View from = plan->view(source), to = plan->view(target);
-        const Window window = checked_window(*weights, stride, padding, from, to);
-        if (from.channels != to.channels) refuse("a depthwise convolution keeps its channels");
-        return plan->add_rows(to, [=](const Running& running, Range rows, int) {
-            running.kernels.depthwise({running.pixels(from), running.pixels(to), window, weights->data.data(),
-                                       least_of(relu_first), least_of(relu)}, rows);
         });
     });
 }

@@ -95,18 +95,10 @@ struct WinogradTask {
 // of the first cache.
 SHARED_INLINE int values_apart(int channels) { return (channels + GROUP - 1) / GROUP * GROUP + GROUP; }
 
-struct PoolTask {
-    Pixels from, added, to;  // `added` of no data: none
+struct Pool {
     Window window;
-    int kind;                    // inception_pool
-    const float *scale, *shift;  // or null
-    float least;
-};
-
-struct DepthwiseTask {
-    Pixels from, to;
-    Window window;
-    const float* kernel;  // (kernel_height * kernel_width, channels), then the bias
+    int kind;                             // inception_pool
+    const float *kernel, *scale, *shift;  // or null
     float least_read, least;
 };
 
@@ -122,8 +114,8 @@ struct Kernels {
     const WinogradInput* winograd_input;
     // From these to the outputs of `tiles`; `products` is room for (tiles, points, columns of a panel).
     const WinogradOutput* winograd_output;
-    void (*pool)(PoolTask task, Range rows);
-    void (*depthwise)(DepthwiseTask task, Range rows);
+    // `added` has no data where nothing is.
+    void (*pool)(Pool pool, Pixels from, Pixels added, Pixels to, Range rows);
     void (*response_norm)(const Pixels& from, int size, float alpha, float beta, float k, const Pixels& to, Range rows,
                           float* scratch);
     void (*measure)(int depth, double seconds, double* peak_gflops, double* product_gflops);

@@ -61,6 +61,6 @@ static void measure(int depth, double seconds, double* peak_gflops, double* prod
 const Kernels* TABLE_NAME(LEVEL)() {
     using namespace LEVEL;
     static const Kernels kernels = {LANES, TILE_ROWS, PANEL_GROUPS, direct, WINOGRAD_INPUTS, WINOGRAD_OUTPUTS, pool,
-                                    depthwise, response_norm, measure};
+                                    response_norm, measure};
     return &kernels;
 }

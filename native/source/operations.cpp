@@ -1,13 +1,9 @@
 // All operations of a plan but convolutions.
+#include <algorithm>
+
 #include "plan.hpp"
 
 namespace {
-
-std::vector<float> copy(const float* values, int count) {
-    return values ? std::vector<float>(values, values + count) : std::vector<float>();
-}
-
-const float* data_or_null(const std::vector<float>& values) { return values.empty() ? nullptr : values.data(); }
 
 void check_same(const View& from, const View& to) {
     if (!from.same_size(to)) {
@@ -19,7 +15,7 @@ void check_same(const View& from, const View& to) {
 // The caller's pictures, and where they begin in a buffer that has them in blocks.
 struct Pictures {
     int height, width, channels, top, left, block;
-    std::vector<float> scale, shift;
+    const float *scale, *shift;
 };
 
 float level_of(const Pictures&, int, float value) { return value; }
@@ -52,12 +48,6 @@ void put_pictures(const Pictures& pictures, const Number* given, bool planes, co
     }
 }
 
-// Whether all windows begin inside the input or ahead of it.
-bool windows_fit(int size, int kernel, int before, int after, int stride, int count) {
-    return stride > 0 && before >= 0 && after >= 0 && before < kernel && after < kernel &&
-           int64_t(count - 1) * stride - before < size;
-}
-
 }  // namespace
 
 int inception_plan_pictures(inception_plan* plan, inception_view target, int height, int width,
@@ -76,7 +66,7 @@ int inception_plan_pictures(inception_plan* plan, inception_view target, int hei
         }
         const int channels = to.channels / (block * block);
         const Pictures pictures = {height, width, channels, border.top, border.left, block,
-                                   copy(scale, channels), copy(shift, channels)};
+                                   plan->keep(scale, channels), plan->keep(shift, channels)};
         return plan->add_rows(to, [=](const Running& running, Range some, int) {
             const Pixels pixels = running.pixels(to);
             if (running.format == INCEPTION_UINT8_NHWC) {
@@ -90,24 +80,25 @@ int inception_plan_pictures(inception_plan* plan, inception_view target, int hei
 }
 
 int inception_plan_pool(inception_plan* plan, inception_view source, int kind, int kernel_height, int kernel_width,
-                        int stride, inception_padding padding, const float* scale, const float* shift,
-                        inception_view addend, inception_view target, int relu) {
+                        int stride, inception_padding padding, const float* kernel, int relu_first, const float* scale,
+                        const float* shift, inception_view addend, inception_view target, int relu) {
     return guarded({plan}, [&] {
         const View from = plan->view(source), to = plan->view(target), added = plan->view_or_none(addend);
-        if (kind < INCEPTION_MAX || kind > INCEPTION_ADAPTIVE) refuse("no pool ", kind);
+        if (kind < INCEPTION_MAX || kind > INCEPTION_FILTER) refuse("no pool ", kind);
+        if ((kind == INCEPTION_FILTER) != (kernel != nullptr)) refuse("a filter has a kernel, and no other pool has");
         if (from.channels != to.channels) refuse("a pool keeps its channels");
         if (added.buffer >= 0) check_same(added, to);
-        const bool fits = windows_fit(from.height, kernel_height, padding.top, padding.bottom, stride, to.height) &&
-                          windows_fit(from.width, kernel_width, padding.left, padding.right, stride, to.width);
-        if (kind != INCEPTION_ADAPTIVE && !fits) {
+        Window window = {};
+        if (kind != INCEPTION_ADAPTIVE) window = window_of(kernel_height, kernel_width, stride, padding);
+        if (int64_t(to.height - 1) * window.stride - window.top >= from.height ||
+            int64_t(to.width - 1) * window.stride - window.left >= from.width) {
             refuse("a pool whose windows do not all begin inside the input or ahead of it");
         }
-        const Window window = {kernel_height, kernel_width, stride,
-                               padding.top, padding.left, padding.bottom, padding.right};
-        return plan->add_rows(to, [=, scales = copy(scale, to.channels), shifts = copy(shift, to.channels)](
-                                      const Running& running, Range rows, int) {
-            running.kernels.pool({running.pixels(from), running.pixels(added), running.pixels(to), window, kind,
-                                  data_or_null(scales), data_or_null(shifts), least_of(relu)}, rows);
+        const size_t weights = size_t(kernel_height) * kernel_width * to.channels;
+        const Pool pool = {window, kind, plan->keep(kernel, weights), plan->keep(scale, to.channels),
+                           plan->keep(shift, to.channels), least_of(relu_first), least_of(relu)};
+        return plan->add_rows(to, [=](const Running& running, Range rows, int) {
+            running.kernels.pool(pool, running.pixels(from), running.pixels(added), running.pixels(to), rows);
         });
     });
 }

@@ -6,6 +6,14 @@
 constexpr int64_t MOST_PIXELS = int64_t(1) << 30, MOST_FLOATS = int64_t(1) << 40;
 constexpr size_t LINE_FLOATS = 16;
 
+Window window_of(int height, int width, int stride, const inception_padding& padding) {
+    const auto [top, bottom, left, right] = padding;
+    const bool sides = top >= 0 && bottom >= 0 && left >= 0 && right >= 0 && top < height && bottom < height &&
+                       left < width && right < width;
+    if (stride < 1 || !sides) refuse("a stride below 1, or padding that is not below the kernel");
+    return {height, width, stride, top, left, bottom, right};
+}
+
 int inception_plan::add_buffer(int height, int width, int channels) {
     if (finished_) refuse("the plan is finished");
     const bool fits = height > 0 && width > 0 && channels > 0 && channels < MOST_PIXELS &&
@@ -41,6 +49,18 @@ void inception_plan::reserve(size_t zeros, size_t own, size_t shared) {
     if (zeros > zeros_.size()) zeros_ = Floats(zeros);
     if (shared > shared_.size()) shared_ = Floats(shared);
     own_floats_ = std::max(own_floats_, own);
+}
+
+const float* inception_plan::keep(const float* values, size_t count) {
+    if (!values) return nullptr;
+    kept_.emplace_back(values, values + count);
+    return kept_.back().data();
+}
+
+size_t inception_plan::bytes() const {
+    size_t floats = arena_.size() + shared_.size() + own_.size() + zeros_.size();
+    for (const Floats& kept : kept_) floats += kept.size();
+    return floats * sizeof(float);
 }
 
 int inception_plan::add(Operation operation) {

@@ -57,13 +57,15 @@ struct inception_plan {
     int add_buffer(int height, int width, int channels);
     void finish(const int* outputs, int count);
     void run(int images, int format, const void* pictures, float* const* outputs, int64_t* nanoseconds);
-    size_t bytes() const { return (arena_.size() + shared_.size() + own_.size() + zeros_.size()) * sizeof(float); }
+    size_t bytes() const;
 
     // For operations while they are added: a checked view, noted as needed by the next of them.
     View view(const inception_view& view);
     View view_or_none(const inception_view& view);
     // Room that it wants: zeros, and floats for each thread and for all.
     void reserve(size_t zeros, size_t own = 0, size_t shared = 0);
+    // A copy that lives as long as the plan; null of null.
+    const float* keep(const float* values, size_t count);
     const float* zeros() const { return zeros_.data(); }
     int add(Operation operation);
 
@@ -87,6 +89,10 @@ private:
     bool finished_ = false;
     size_t own_floats_ = SCRATCH_FLOATS;
     Floats arena_, shared_, own_, zeros_;
+    std::vector<Floats> kept_;
 };
+
+// Refuses padding in which a window could lie as a whole.
+Window window_of(int kernel_height, int kernel_width, int stride, const inception_padding& padding);
 
 inline float least_of(bool relu) { return relu ? 0.0f : -__builtin_inff(); }

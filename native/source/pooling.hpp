@@ -1,4 +1,4 @@
-// Pools and depthwise convolutions: windows of the input, each channel by itself.
+// Windows of the input, each channel by itself.
 #pragma once
 
 #include "torchinception.h"
@@ -72,52 +72,45 @@ INLINE void reduce(const Pixels& from, int image, const Box& box, float start, f
     }
 }
 
-static void pool(PoolTask task, Range rows) {
-    const Pixels &from = task.from, &to = task.to;
+static void pool(Pool task, Pixels from, Pixels added, Pixels to, Range rows) {  // copies: a store cannot change them
     const Window& window = task.window;
     const Box picture = {0, 0, from.height, from.width};
     const Box padded = {-window.top, -window.left, from.height + window.bottom, from.width + window.right};
-    const bool more = task.scale || task.shift || task.added.data || task.least == 0;  // than the pool alone
-    const auto larger_of = [](Vector total, Vector value, int, int, int, int) INLINE_LAMBDA {
-        return larger(total, value);
-    };
-    const auto sum_of = [](Vector total, Vector value, int, int, int, int) INLINE_LAMBDA { return total + value; };
+    const bool is_mean = task.kind != INCEPTION_MAX && task.kind != INCEPTION_FILTER;
+    const bool more = task.scale || task.shift || added.data || task.least == 0;  // than the pool alone
     each_pixel(to, rows, [&](int image, int y, int x) INLINE_LAMBDA {
         const Box whole = task.kind == INCEPTION_ADAPTIVE ? box_of(from, to, y, x) : box_of(window, y, x);
         const Box inside = whole.within(picture);
         const Box counted = task.kind == INCEPTION_AVERAGE_PADDING ? whole.within(padded) : inside;
-        const Vector part = all(task.kind == INCEPTION_MAX ? 1.0f : 1.0f / float(counted.cells()));
+        const Vector part = all(is_mean ? 1.0f / float(counted.cells()) : 1.0f);
         const auto finish = [&](Vector total, int channel, int left) INLINE_LAMBDA {
             total *= part;
             if (!more) return total;
             if (task.scale) total *= load_some(task.scale + channel, left);
             if (task.shift) total += load_some(task.shift + channel, left);
-            if (task.added.data) total += load_some(task.added.at(image, y, x) + channel, left);
+            if (added.data) total += load_some(added.at(image, y, x) + channel, left);
             return larger(all(task.least), total);
         };
+        const auto reduced = [&](float start, const auto& next) INLINE_LAMBDA {
+            reduce(from, image, inside, start, to.at(image, y, x), next, finish);
+        };
         if (task.kind == INCEPTION_MAX) {
-            reduce(from, image, inside, -__builtin_inff(), to.at(image, y, x), larger_of, finish);
+            reduced(task.least_read, [](Vector total, Vector value, int, int, int, int) INLINE_LAMBDA {
+                return larger(total, value);
+            });
+        } else if (task.kind == INCEPTION_FILTER) {
+            const int width = window.kernel_width, channels = from.channels;
+            const int first = (inside.top - whole.top) * width + inside.left - whole.left;
+            const float* kernel = task.kernel + int64_t(first) * channels;
+            reduced(0, [&](Vector total, Vector value, int row, int column, int channel, int left) INLINE_LAMBDA {
+                const Vector weight = load_some(kernel + (row * width + column) * channels + channel, left);
+                return total + larger(all(task.least_read), value) * weight;
+            });
         } else {
-            reduce(from, image, inside, 0, to.at(image, y, x), sum_of, finish);
+            reduced(0, [&](Vector total, Vector value, int, int, int, int) INLINE_LAMBDA {
+                return total + larger(all(task.least_read), value);
+            });
         }
-    });
-}
-
-static void depthwise(DepthwiseTask task, Range rows) {
-    const Pixels &from = task.from, &to = task.to;
-    const int width = task.window.kernel_width, channels = from.channels;
-    const float* bias = task.kernel + int64_t(task.window.kernel_height) * width * channels;
-    each_pixel(to, rows, [&](int image, int y, int x) INLINE_LAMBDA {
-        const Box whole = box_of(task.window, y, x), inside = whole.within({0, 0, from.height, from.width});
-        const float* kernel = task.kernel + ((inside.top - whole.top) * width + inside.left - whole.left) * channels;
-        const auto next = [&](Vector total, Vector value, int row, int column, int channel, int left) INLINE_LAMBDA {
-            const Vector weight = load_some(kernel + (row * width + column) * channels + channel, left);
-            return total + larger(all(task.least_read), value) * weight;
-        };
-        const auto finish = [&](Vector total, int channel, int left) INLINE_LAMBDA {
-            return larger(all(task.least), total + load_some(bias + channel, left));
-        };
-        reduce(from, image, inside, 0, to.at(image, y, x), next, finish);
     });
 }
 

@@ -50,19 +50,19 @@ void transform(const Algorithm& algorithm, const Row* taps, Row* slots) {
 }
 
 // The output channel of each column, in whole groups for each segment; -1 where there is none.
-std::vector<int> columns_of(const std::vector<int>& segments, int group) {
+std::vector<int> columns_of(const std::vector<int>& segments) {
     std::vector<int> columns;
     int output = 0;
     for (int segment : segments) {
-        for (int i = 0; i < (segment + group - 1) / group * group; ++i) columns.push_back(i < segment ? output++ : -1);
+        for (int i = 0; i < (segment + GROUP - 1) / GROUP * GROUP; ++i) columns.push_back(i < segment ? output++ : -1);
     }
     return columns;
 }
 
-// Some columns of all slots and inputs; rows of what is packed are `apart`.
-void pack(const inception_weights& weights, const Algorithm& algorithm, const double* kernel, int inputs,
-          const int* columns, int count, float* to, int apart) {
-    const int taps = weights.kernel_height * weights.kernel_width;
+// Some columns of all slots and inputs.
+void pack(const inception_weights& weights, const Algorithm& algorithm, const double* kernel, const int* columns,
+          int count, float* to) {
+    const int inputs = weights.inputs, taps = weights.kernel_height * weights.kernel_width;
     std::vector<double> memory(size_t(MOST_TAPS + MOST_SLOTS) * MOST_COLUMNS);
     Row* tap = reinterpret_cast<Row*>(memory.data());
     Row* slot = algorithm.is_direct() ? tap : tap + MOST_TAPS;
@@ -74,7 +74,7 @@ void pack(const inception_weights& weights, const Algorithm& algorithm, const do
         }
         if (!algorithm.is_direct()) transform(algorithm, tap, slot);
         for (int i = 0; i < weights.slot_count; ++i) {
-            std::copy_n(slot[i], count, to + (size_t(i) * inputs + input) * apart);
+            std::copy_n(slot[i], count, to + (size_t(i) * inputs + input) * count);
         }
     }
 }
@@ -89,13 +89,11 @@ int inception_weights_create(const inception_context* context, int number, const
             kernel_width > 16) {
             refuse("no kernel can be ", outputs, " x ", inputs, " x ", kernel_height, " x ", kernel_width);
         }
-        const bool depthwise = number == DEPTHWISE;
-        const Algorithm* algorithm = algorithm_of(depthwise ? 0 : number);
+        const Algorithm* algorithm = algorithm_of(number);
         if (!algorithm) refuse("no algorithm ", number);
-        if (!fits(number, kernel_height, kernel_width, algorithm->stride) && !depthwise) {
+        if (!fits(number, kernel_height, kernel_width, algorithm->stride)) {
             refuse(algorithm->name, " does not do a kernel of ", kernel_height, " x ", kernel_width);
         }
-        if (depthwise && inputs != 1) refuse("a depthwise kernel of ", inputs, " inputs");
         int64_t sum = 0;
         for (int i = 0; i < segment_count; ++i) {
             if (segments[i] < 1) refuse("a segment of ", segments[i], " outputs");
@@ -104,12 +102,7 @@ int inception_weights_create(const inception_context* context, int number, const
         if (sum != outputs) refuse("segments do not add up to ", outputs, " outputs");
 
         auto made = std::make_unique<inception_weights>();
-        made->algorithm = number;
-        made->outputs = outputs;
-        made->inputs = depthwise ? outputs : inputs;
-        made->kernel_height = kernel_height;
-        made->kernel_width = kernel_width;
-        made->segments.assign(segments, segments + segment_count);
+        *made = {number, outputs, inputs, kernel_height, kernel_width, {segments, segments + segment_count}};
         made->slot_count = algorithm->is_direct() ? kernel_height * kernel_width : slot_count(*algorithm);
         for (int point = 0; point < algorithm->points(); ++point) {
             const Matrix &down = MATRICES[algorithm->down], &across = MATRICES[algorithm->across];
@@ -118,24 +111,21 @@ int inception_weights_create(const inception_context* context, int number, const
             made->order.push_back({static_cast<unsigned char>(point), static_cast<unsigned char>(slot)});
         }
         std::stable_sort(made->order.begin(), made->order.end(), [](PointSlot a, PointSlot b) { return a.slot < b.slot; });
-        const std::vector<int> columns = columns_of(made->segments, depthwise ? 1 : GROUP);
+        const std::vector<int> columns = columns_of(made->segments);
         const int count = int(columns.size()), wide = context->kernels->panel_groups;
-        made->groups = (count + GROUP - 1) / GROUP;
+        made->groups = count / GROUP;
         made->panels = (made->groups + wide - 1) / wide;
         made->bias = Floats(count);
         for (int i = 0; bias && i < count; ++i) made->bias[i] = columns[i] < 0 ? 0 : float(bias[columns[i]]);
         const size_t rows = size_t(made->slot_count) * inputs;
         made->data = Floats(rows * count);
-        if (depthwise) made->data.insert(made->data.end(), made->bias.begin(), made->bias.end());
         const Panels panels = {made->data.data(), made->groups, made->panels};
         Threads::Session session(const_cast<Threads&>(context->threads));
         session.run([&](int part, int parts) {
             const Range mine = part_of(panels.count, part, parts);
             for (int panel = mine.first; panel < mine.last; ++panel) {
-                const int first = panels.group(panel) * GROUP, last = std::min(panels.group(panel + 1) * GROUP, count);
-                float* to = made->data.data() + (depthwise ? first : first * rows);
-                pack(*made, *algorithm, kernel, inputs, columns.data() + first, last - first, to,
-                     depthwise ? count : last - first);
+                const int first = panels.group(panel) * GROUP, last = panels.group(panel + 1) * GROUP;
+                pack(*made, *algorithm, kernel, columns.data() + first, last - first, made->data.data() + first * rows);
             }
         });
         *weights = made.release();

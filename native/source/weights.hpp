@@ -15,17 +15,13 @@ struct inception_context {
 };
 
 struct inception_weights {
-    int algorithm;  // or DEPTHWISE
-    int outputs, inputs, kernel_height, kernel_width;
+    int algorithm, outputs, inputs, kernel_height, kernel_width;
     std::vector<int> segments;
     int groups = 0, panels = 0, slot_count = 0;
-    std::vector<PointSlot> order;
-    // (panels, slots, inputs, columns of the panel); depthwise (taps, channels), then the bias.
-    Floats data;
-    Floats bias;  // (groups, GROUP)
+    std::vector<PointSlot> order = {};
+    Floats data = {};  // (panels, slots, inputs, columns of the panel)
+    Floats bias = {};  // (groups, GROUP)
 };
-
-constexpr int DEPTHWISE = INCEPTION_DEPTHWISE;
 
 const Algorithm* algorithm_of(int number);  // or null
 int algorithm_count();

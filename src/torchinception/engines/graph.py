@@ -35,6 +35,7 @@ from torchinception.engines.operations import (
     ResponseNorm,
     Sides,
 )
+from torchinception.engines.windows import Shape, output_shape
 from torchinception.errors import UsageError
 from torchinception.layers import SAME, Concat, Pair, Residual, SamePad
 from torchinception.network import Inception
@@ -91,6 +92,20 @@ class Graph:
             needed.update(node.inputs if node.name in needed else ())
         nodes = tuple(node for node in self.nodes if node.name in needed)
         return replace(self, nodes=nodes, stages={name: at for name, at in self.stages.items() if at in needed})
+
+    def shapes(self, size: Pair) -> dict[str, Shape]:
+        """Of every value, (C, H, W) or (C), for pictures of that size.
+
+        Raises:
+            UsageError: they are too small.
+        """
+        found = dict[str, Shape]()
+        for node in self.nodes:
+            if isinstance(node.operation, Input):
+                found[node.name] = (node.operation.channels, *size)
+            else:
+                found[node.name] = output_shape(node.operation, [found[name] for name in node.inputs])
+        return found
 
     def to(self, dtype: torch.dtype | None = None, device: str | torch.device | None = None) -> "Graph":
         """The same with all weights in another type, or elsewhere."""
@@ -163,13 +178,10 @@ class _Builder:
 
     def padded(self, name: str, pad: SamePad, module: nn.Module) -> Operation:
         operation = self.operation(name, module)
-        if isinstance(operation, Convolution):
-            kernel, value = (operation.kernel.shape[2], operation.kernel.shape[3]), 0.0
-        elif isinstance(operation, MaxPool):
-            kernel, value = operation.kernel, -torch.inf
-        else:
+        if not isinstance(operation, Convolution | MaxPool):
             raise UsageError(f"{name}, {module}, cannot be padded by {pad}")
-        fits = (kernel, operation.stride, pad.value) == ((pad.kernel,) * 2, (pad.stride,) * 2, value)
+        value = 0.0 if isinstance(operation, Convolution) else -torch.inf
+        fits = (operation.window, operation.stride, pad.value) == ((pad.kernel,) * 2, (pad.stride,) * 2, value)
         if not fits or operation.padding != UNPADDED:
             raise UsageError(f"{name}, {module}, does not fit the SamePad ahead of it")
         return replace(operation, padding=SAME)

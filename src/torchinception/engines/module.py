@@ -81,11 +81,11 @@ class Writer:
 
     def convolution(self, name: str, conv: Convolution, x: fx.Node) -> fx.Node:
         """A convolution with its padding."""
-        window, padding = (conv.kernel.shape[2], conv.kernel.shape[3]), conv.padding
+        padding = conv.padding
         if conv.fill is not None:
-            x = self.apply(pad_channels, x, window, conv.stride, padding, self.buffer(name, "fill", conv.fill))
+            x = self.apply(pad_channels, x, conv.window, conv.stride, padding, self.buffer(name, "fill", conv.fill))
             padding = UNPADDED
-        x, cells = self.padded(x, window, conv.stride, padding, 0.0)
+        x, cells = self.padded(x, conv.window, conv.stride, padding, 0.0)
         return self.convolve(name, conv, x, cells)
 
     def convolve(self, name: str, conv: Convolution, x: fx.Node, cells: Pair) -> fx.Node:
@@ -98,11 +98,11 @@ class Writer:
     def pool(self, pool: MaxPool | AveragePool, x: fx.Node) -> fx.Node:
         """A pool with its padding."""
         if isinstance(pool, MaxPool):
-            x, cells = self.padded(x, pool.kernel, pool.stride, pool.padding, -torch.inf)
-            return self.apply(F.max_pool2d, x, pool.kernel, pool.stride, cells, (1, 1), pool.ceil)
+            x, cells = self.padded(x, pool.window, pool.stride, pool.padding, -torch.inf)
+            return self.apply(F.max_pool2d, x, pool.window, pool.stride, cells, (1, 1), pool.ceil)
         cells = (pool.padding.top, pool.padding.left)
         assert pool.padding == _even(cells), "no average pool of the family is padded unevenly"
-        return self.apply(F.avg_pool2d, x, pool.kernel, pool.stride, cells, pool.ceil, pool.count_padding)
+        return self.apply(F.avg_pool2d, x, pool.window, pool.stride, cells, pool.ceil, pool.count_padding)
 
     def padded(self, x: fx.Node, kernel: Pair, stride: Pair, padding: Pad, value: float) -> tuple[fx.Node, Pair]:
         """Padding that is left to PyTorch's function, and `x` padded already with what that cannot do."""

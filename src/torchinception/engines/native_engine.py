@@ -87,12 +87,11 @@ class NativeEngine:
 
     def run(self, pictures: Tensor) -> Tensor:
         """Float32 (N, C, H, W), as `Preprocess.normalize` makes them -> logits, float32 (N, classes)."""
-        return self._compute(pictures.to("cpu", torch.float32), None, pictures.shape[1:]).flatten(1)
+        return self._compute(pictures.to("cpu", torch.float32)).flatten(1)
 
     def run_uint8(self, pictures: Tensor) -> Tensor:
         """Uint8 (N, H, W, C), cut to size and not yet scaled -> logits, float32 (N, classes)."""
-        rows, columns, channels = pictures.shape[1:]
-        return self._compute(pictures.to("cpu", torch.uint8), None, (channels, rows, columns)).flatten(1)
+        return self._compute(pictures.to("cpu", torch.uint8)).flatten(1)
 
     def features(self, pictures: Tensor, stage: str) -> Tensor:
         """Float32 (N, C, H, W) as for `run` -> what a stage puts out, float32 (N, C', H', W'); no later one runs.
@@ -100,15 +99,16 @@ class NativeEngine:
         Raises:
             UsageError: the network has no such stage.
         """
-        return self._compute(pictures.to("cpu", torch.float32), stage, pictures.shape[1:])
+        return self._compute(pictures.to("cpu", torch.float32), stage)
 
     @property
     def packed_bytes(self) -> int:
         """Of the packed weights, and of the buffers of all plans."""
         return sum(each.bytes for each in self._weights.values()) + sum(plan.bytes for plan in self._plans.values())
 
-    def _compute(self, pictures: Tensor, stage: str | None, shape: Sequence[int]) -> Tensor:
-        channels, rows, columns = shape
+    def _compute(self, pictures: Tensor, stage: str | None = None) -> Tensor:
+        last = pictures.dtype == torch.uint8  # channels
+        _, channels, rows, columns = (pictures.permute(0, 3, 1, 2) if last else pictures).shape
         if channels != self.channels:
             raise UsageError(f"the network takes pictures of {self.channels} channels, not {channels}")
         plan = self._plan(stage, (rows, columns))
@@ -148,11 +148,10 @@ class NativeEngine:
 
     def _pack(self, algorithms: Mapping[str, str], batch: int, layer: Layer) -> Weights:
         """Plans share the weights of the same algorithm, which live as long as one of them."""
-        algorithm = "depthwise" if layer.depthwise else algorithms.get(layer.key) or self._rule(batch, layer)
-        weights = self._weights.get((layer.key, algorithm))
-        if weights is None:
+        algorithm = algorithms.get(layer.key) or self._rule(batch, layer)
+        if (weights := self._weights.get((layer.key, algorithm))) is None:
             weights = Weights(self._context, algorithm, layer.kernel, layer.bias, layer.segments)
-        self._weights[layer.key, algorithm] = weights
+            self._weights[layer.key, algorithm] = weights
         return weights
 
     def _rule(self, batch: int, layer: Layer) -> str:

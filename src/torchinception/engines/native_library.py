@@ -17,8 +17,7 @@ from torchinception.errors import UsageError
 VERSION = 2  # of the interface
 LEVELS = {"avx2": 1, "avx512": 2, "neon": 3}
 TIERS = {"direct": 0, "default": 1, "fast": 2}
-POOLS = {"max": 0, "average": 1, "average with padding": 2, "adaptive": 3}
-DEPTHWISE = -1
+POOLS = {"max": 0, "average": 1, "average with padding": 2, "adaptive": 3, "filter": 4}
 FLOAT_NCHW, FLOAT_NHWC, UINT8_NHWC = range(3)
 PATHS = (
     Path(__file__).parents[1] / "libtorchinception.so",
@@ -37,7 +36,7 @@ class _Padding(ctypes.Structure):
 
 
 NOTHING = View(-1, 0, 0)
-POINT = ("max", (1, 1), 1, UNPADDED)  # a pool that is its input
+POINT = ("max", (1, 1), 1, UNPADDED, None, False)  # a pool that is its input
 
 
 class Segment(ctypes.Structure):
@@ -60,23 +59,15 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "plan_buffer": (c_void_p, c_int, c_int, c_int),
     "plan_pictures": (c_void_p, View, c_int, c_int, _Padding, c_int, _FLOATS, _FLOATS),
     "plan_convolution": (c_void_p, View, c_void_p, c_int, _Padding, POINTER(Segment), c_int),
-    "plan_depthwise": (c_void_p, View, c_void_p, c_int, _Padding, View, c_int, c_int),
-    "plan_pool": (c_void_p, View, c_int, c_int, c_int, c_int, _Padding, _FLOATS, _FLOATS, View, View, c_int),
+    "plan_pool": (c_void_p, View, *[c_int] * 4, _Padding, _FLOATS, c_int, _FLOATS, _FLOATS, View, View, c_int),
     "plan_response_norm": (c_void_p, View, c_int, c_float, c_float, c_float, View),
     "plan_finish": (c_void_p, POINTER(c_int), c_int),
     "plan_run": (c_void_p, c_int, c_int, c_void_p, POINTER(c_void_p), POINTER(c_int64)),
-    "interface_version": (),
-    "algorithms": (),
-    "has_level": (c_int,),
-    "last_error": (),
-    "algorithm_name": (c_int,),
+    **dict.fromkeys(("interface_version", "algorithms", "last_error"), ()),
+    **dict.fromkeys(("has_level", "algorithm_name"), (c_int,)),
     **dict.fromkeys(("context_destroy", "weights_destroy", "plan_destroy", "weights_bytes", "plan_bytes"), (c_void_p,)),
 }
-RESULTS: dict[str, Any] = {  # of others a status
-    **dict.fromkeys(("last_error", "algorithm_name"), c_char_p),
-    **dict.fromkeys(("weights_bytes", "plan_bytes"), c_size_t),
-    **dict.fromkeys(("context_destroy", "weights_destroy", "plan_destroy"), None),
-}
+RESULTS = {"error": c_char_p, "name": c_char_p, "bytes": c_size_t, "destroy": None}  # by last words; else a status
 
 
 class Library:
@@ -90,12 +81,11 @@ class Library:
             raise UsageError(f"the native engine's library cannot be loaded: {error}") from error
         self.functions = {name: getattr(loaded, f"inception_{name}") for name in SIGNATURES}
         for name, function in self.functions.items():
-            function.restype, function.argtypes = RESULTS.get(name, c_int), SIGNATURES[name]
+            function.restype, function.argtypes = RESULTS.get(name.split("_")[-1], c_int), SIGNATURES[name]
         if (version := self.call("interface_version")) != VERSION:
             raise UsageError(f"{path} is of interface {version}, expected {VERSION}: build it anew")
-        self.algorithms: tuple[str, ...] = tuple(
-            self.functions["algorithm_name"](number).decode() for number in range(self.call("algorithms"))
-        )
+        names = map(self.functions["algorithm_name"], range(self.call("algorithms")))
+        self.algorithms = tuple(str(name, "ascii") for name in names)
 
     def call(self, name: str, *arguments: Any) -> int:
         """What a function returns, 0 or more.
@@ -106,12 +96,6 @@ class Library:
         if (status := self.functions[name](*arguments)) < 0:
             raise UsageError(f"native engine: {self.functions['last_error']().decode()}")
         return int(status)
-
-    def create(self, name: str, *arguments: Any) -> c_void_p:
-        """What a function creates."""
-        created = c_void_p()
-        self.call(name, *arguments, ctypes.byref(created))
-        return created
 
     def levels(self) -> tuple[str, ...]:
         """The instruction sets that are compiled in and that this processor has."""
@@ -138,11 +122,17 @@ def load(path: Path | None = None) -> Library:
 
 
 class _Owner:
-    """Something that the library created, and that is destroyed with this object; `needs` live as long."""
+    """Something that the library creates, and that is destroyed with this object; `needs` live as long."""
 
-    def __init__(self, library: Library, kind: str, handle: c_void_p, *needs: object) -> None:
-        self.loaded, self.handle, self.needs = library, handle, [*needs]
-        weakref.finalize(self, library.functions[f"{kind}_destroy"], handle)
+    def __init__(self, library: Library, kind: str, *arguments: object, needs: Sequence[object] = ()) -> None:
+        self.loaded, self.kind, self.needs, self._as_parameter_ = library, kind, [*needs], c_void_p()
+        library.call(f"{kind}_create", *arguments, ctypes.byref(self._as_parameter_))
+        weakref.finalize(self, library.functions[f"{kind}_destroy"], self._as_parameter_)
+
+    @property
+    def bytes(self) -> int:
+        """Of packed weights, or of all that a plan has but the outputs; a context has none."""
+        return int(self.loaded.functions[f"{self.kind}_bytes"](self))
 
 
 class Context(_Owner):
@@ -150,44 +140,33 @@ class Context(_Owner):
 
     def __init__(self, library: Library, level: str | None = None, threads: int = 1) -> None:
         number = LEVELS[level] if level else max((LEVELS[name] for name in library.levels()), default=0)
-        super().__init__(library, "context", library.create("context_create", number, threads))
+        super().__init__(library, "context", number, threads)
 
     def choose(self, tier: str, shape: Sequence[int], stride: int, images: int, height: int, width: int) -> str:
         """The algorithm that the written rule expects to be quickest for a kernel (C', C, h, w)."""
         outputs, inputs, *kernel = shape
         arguments = (TIERS[tier], inputs, outputs, *kernel, stride, images, height, width)
-        number = self.loaded.call("choose", self.handle, *arguments)
-        return self.loaded.algorithms[number]
+        return self.loaded.algorithms[self.loaded.call("choose", self, *arguments)]
 
 
 class Weights(_Owner):
-    """A kernel (C', C, h, w) and bias (C') or None, packed for an algorithm; `segments` add up to C'.
-
-    Of the algorithm "depthwise": a kernel (C', 1, h, w), one filter a channel.
-    """
+    """A kernel (C', C, h, w) and bias (C') or None, packed for an algorithm; `segments` add up to C'."""
 
     def __init__(
         self, context: Context, algorithm: str, kernel: Tensor, bias: Tensor | None, segments: Sequence[int] = ()
     ) -> None:
-        library = context.loaded
-        number = DEPTHWISE if algorithm == "depthwise" else library.algorithms.index(algorithm)
-        kernel, bias = kernel.detach().double().contiguous(), None if bias is None else bias.double().contiguous()
-        parts = tuple(segments) or (len(kernel),)
-        arguments = (context.handle, number, _pointer(kernel), _pointer(bias), *kernel.shape)
-        handle = library.create("weights_create", *arguments, (c_int * len(parts))(*parts), len(parts))
-        super().__init__(library, "weights", handle, context)
-
-    @property
-    def bytes(self) -> int:
-        """Of the packed kernel."""
-        return int(self.loaded.functions["weights_bytes"](self.handle))
+        parts, number = tuple(segments) or (len(kernel),), context.loaded.algorithms.index(algorithm)
+        given = [each if each is None else each.detach().double().contiguous() for each in (kernel, bias)]
+        pointers = [each if each is None else each.data_ptr() for each in given]
+        arguments = (context, number, *pointers, *kernel.shape, (c_int * len(parts))(*parts), len(parts))
+        super().__init__(context.loaded, "weights", *arguments, needs=(context,))
 
 
 class Plan(_Owner):
     """Buffers and operations for pictures of one size, up to `batch` at a time."""
 
     def __init__(self, context: Context, batch: int) -> None:
-        super().__init__(context.loaded, "plan", context.loaded.create("plan_create", context.handle, batch), context)
+        super().__init__(context.loaded, "plan", context, batch, needs=(context,))
         self.shapes: list[tuple[int, int, int]] = []
         self.outputs: tuple[int, ...] = ()
         self.operations = 0
@@ -195,7 +174,7 @@ class Plan(_Owner):
     def buffer(self, height: int, width: int, channels: int) -> View:
         """All channels of a new buffer."""
         self.shapes.append((height, width, channels))
-        return View(self.loaded.call("plan_buffer", self.handle, height, width, channels), 0, channels)
+        return View(self.loaded.call("plan_buffer", self, height, width, channels), 0, channels)
 
     def add(self, operation: str, *arguments: object) -> None:
         """Call `inception_plan_<operation>` with the rest of its arguments, in their order.
@@ -206,32 +185,25 @@ class Plan(_Owner):
         Raises:
             UsageError: it cannot be: sizes that do not fit.
         """
+        self.needs += [argument for argument in arguments if isinstance(argument, Weights)]
         given = list[Any]()
         for argument in arguments:
             if isinstance(argument, Tensor):
-                given.append((c_float * len(argument))(*argument.tolist()))
+                given.append((c_float * argument.numel())(*argument.flatten().tolist()))
             elif isinstance(argument, Sides):
                 given.append(_Padding(*argument))
-            elif isinstance(argument, Weights):
-                self.needs.append(argument)
-                given.append(argument.handle)
             elif isinstance(argument, list):
                 given += ((Segment * len(argument))(*argument), len(argument))
             elif isinstance(argument, tuple):
                 given += argument
             else:
                 given.append(POOLS.get(argument, argument) if isinstance(argument, str) else argument)
-        self.operations = self.loaded.call(f"plan_{operation}", self.handle, *given) + 1
+        self.operations = self.loaded.call(f"plan_{operation}", self, *given) + 1
 
     def finish(self, *outputs: View) -> None:
         """No more operations; the buffers of these views are what `run` returns, in this order."""
         self.outputs = tuple(view.buffer for view in outputs)
-        self.loaded.call("plan_finish", self.handle, (c_int * len(outputs))(*self.outputs), len(outputs))
-
-    @property
-    def bytes(self) -> int:
-        """Of all buffers but the outputs."""
-        return int(self.loaded.functions["plan_bytes"](self.handle))
+        self.loaded.call("plan_finish", self, (c_int * len(outputs))(*self.outputs), len(outputs))
 
     def run(self, pictures: Tensor, into: Sequence[Tensor] | None = None, nanoseconds: Any = None) -> list[Tensor]:
         """Float32 (N, C, H, W) or uint8 (N, H, W, C) -> each output, float32 (N, C, H, W), channels last in memory.
@@ -247,9 +219,5 @@ class Plan(_Owner):
             layout, pictures = FLOAT_NHWC, pictures.contiguous(memory_format=torch.channels_last)
         results = into or [torch.empty(len(pictures), *self.shapes[buffer]) for buffer in self.outputs]
         places = (c_void_p * len(results))(*(result.data_ptr() for result in results))
-        self.loaded.call("plan_run", self.handle, len(pictures), layout, pictures.data_ptr(), places, nanoseconds)
+        self.loaded.call("plan_run", self, len(pictures), layout, pictures.data_ptr(), places, nanoseconds)
         return [result.permute(0, 3, 1, 2) for result in results]
-
-
-def _pointer(value: Tensor | None) -> int | None:
-    return None if value is None else value.data_ptr()

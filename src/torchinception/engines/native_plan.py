@@ -6,8 +6,7 @@ the convolution that makes one of its sides, and what `move_average_pool` puts b
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -19,29 +18,26 @@ from torchinception.engines import operations as op
 from torchinception.engines.graph import Graph, Node
 from torchinception.engines.native_library import NOTHING, POINT, Plan, Segment, View, Weights
 from torchinception.engines.operations import UNPADDED
-from torchinception.engines.rewrite import fold_batch_norm, fold_residual_scale, fuse_relu, move_average_pool
-from torchinception.engines.windows import count_windows
+from torchinception.engines.rewrite import fold_batch_norm, fold_residual_scale, fuse_relu, move_average_pool, simplify
+from torchinception.engines.windows import Shape, place_windows
 from torchinception.errors import UsageError
 from torchinception.layers import Pair
 
-REWRITES = (fold_batch_norm, fold_residual_scale, move_average_pool, fuse_relu)
-Shape = tuple[int, int, int]  # rows, columns, channels
+REWRITES = (fold_batch_norm, simplify, fold_residual_scale, move_average_pool, fuse_relu)
 
 
 class Layer(NamedTuple):
     """A convolution as the library is given it; `key` tells it, in this form, from all others of its network.
 
-    Kernel (C', C, h, w), or (C, 1, h, w) if `depthwise`; bias (C') or None; how many of C' go into which segment.
-    `size` is that of its output: rows, columns.
+    Kernel (C', C, h, w), bias (C'); how many of C' go into which segment. `size` is that of its output: rows, columns.
     """
 
     key: str
     kernel: Tensor
-    bias: Tensor | None
+    bias: Tensor
     segments: tuple[int, ...]
     stride: int
-    size: Pair
-    depthwise: bool = False
+    size: Shape
 
 
 Pack = Callable[[Layer], Weights]
@@ -66,24 +62,20 @@ class Lowering:
     Attributes:
         views: where each value is.
         names: of the node that each operation of the plan is for.
-        layers: the convolutions, by the number of their operation.
+        layers: the convolutions but for depthwise ones, which are pools, by the number of their operation.
     """
 
     def __init__(self, graph: Graph, size: Pair, plan: Plan, pack: Pack, scale: Tensor, shift: Tensor) -> None:
-        nodes = [replace(node, operation=_simpler(node.operation)) for node in graph.nodes]
-        self.nodes, self.plan, self._pack = {node.name: node for node in nodes}, plan, pack
+        self.nodes, self.shapes, self.plan, self._pack = graph.by_name, graph.shapes(size), plan, pack
         self.views, self.names, self.layers = dict[str, View](), list[str](), dict[int, Layer]()
-        self.convs = {node.name: node.operation for node in nodes if isinstance(node.operation, op.Convolution)}
-        self.readers, self.shapes = defaultdict[str, list[str]](list), dict[str, Shape]()
-        for node in nodes:
-            self.shapes[node.name] = _shape(node.operation, [self.shapes[value] for value in node.inputs], size)
-            for value in node.inputs:
-                self.readers[value].append(node.name)
+        self.convs = {node.name: node.operation for node in graph.nodes if isinstance(node.operation, op.Convolution)}
+        reads = [(value, node.name) for node in graph.nodes for value in node.inputs]
+        self.readers = {name: [reader for value, reader in reads if value == name] for name in self.nodes}
         self.sums = self._find_sums()
         self.absorbed = {*self.sums.values(), *filter(self._is_absorbed, self.nodes)}  # no operations of their own
         self.families = self._find_families()
         self._place()
-        for node in nodes:
+        for node in graph.nodes:
             if isinstance(node.operation, op.Input):
                 self._add_pictures(node.name, scale, shift)
             elif node.name not in self.absorbed:
@@ -97,7 +89,7 @@ class Lowering:
             if isinstance(node.operation, op.Add) and node.operation.scale == 1:
                 for value in node.inputs:
                     conv = self.convs.get(value)
-                    if conv and not conv.relu and not _is_depthwise(conv) and len(self.readers[value]) == 1:
+                    if conv and not conv.relu and not conv.is_depthwise and len(self.readers[value]) == 1:
                         found[node.name] = value
         return found
 
@@ -105,7 +97,7 @@ class Lowering:
         """Whether it is a ReLU that depthwise convolutions apply to what they read, or a pool ahead of its bias."""
         operation, readers = self.nodes[value].operation, [self.nodes[name].operation for name in self.readers[value]]
         if isinstance(operation, op.Relu) and readers:
-            return all(isinstance(reader, op.Convolution) and _is_depthwise(reader) for reader in readers)
+            return all(isinstance(reader, op.Convolution) and reader.is_depthwise for reader in readers)
         if isinstance(operation, op.AveragePool) and len(readers) == 1:
             return isinstance(readers[0], op.Affine)
         return False
@@ -115,8 +107,7 @@ class Lowering:
         found = defaultdict[object, list[str]](list)
         for name, conv in self.convs.items():
             if name not in self.absorbed:
-                alike = conv.kernel.shape[2:] == (1, 1) and conv.padding == UNPADDED and conv.groups == 1
-                found[(self.nodes[name].inputs, conv.stride) if alike else name].append(name)
+                found[(self.nodes[name].inputs, conv.stride) if conv.is_pointwise else name].append(name)
         return {family[0]: family for family in found.values()}
 
     def _place(self) -> None:
@@ -125,7 +116,8 @@ class Lowering:
             if node.name in self.absorbed or isinstance(node.operation, op.Input):
                 continue
             if node.name not in self.views:
-                self.views[node.name] = self.plan.buffer(*self.shapes[node.name])
+                channels, rows, columns = self.shapes[node.name]
+                self.views[node.name] = self.plan.buffer(rows, columns, channels)
             if isinstance(node.operation, op.Join):
                 for value, part in self._parts(node):
                     if not isinstance(self.nodes[value].operation, op.Input):
@@ -133,15 +125,15 @@ class Lowering:
 
     def _parts(self, join: Node) -> list[tuple[str, View]]:
         """What is joined, and where it belongs; it may be elsewhere, if it belongs in two places."""
-        whole, channels = self.views[join.name], [self.shapes[value][2] for value in join.inputs]
+        whole, channels = self.views[join.name], [self.shapes[value][0] for value in join.inputs]
         offsets = accumulate(channels[:-1], initial=whole.offset)
         parts = [View(whole.buffer, *part) for part in zip(offsets, channels, strict=True)]
         return list(zip(join.inputs, parts, strict=True))
 
     def _add_pictures(self, name: str, scale: Tensor, shift: Tensor) -> None:
-        (rows, columns, channels), border, block = self.shapes[name], UNPADDED, 1
+        (channels, rows, columns), border, block = self.shapes[name], UNPADDED, 1
         if self._is_blocked(name):
-            border, block = self._padding(self.readers[name][0]), 2
+            (border, _), block = place_windows(self.convs[self.readers[name][0]], self.shapes[name]), 2
         height, width = rows + border.top + border.bottom, columns + border.left + border.right
         self.views[name] = self.plan.buffer(-(-height // block), -(-width // block), channels * block**2)
         self.plan.add("pictures", self.views[name], rows, columns, border, block, scale, shift)
@@ -151,16 +143,16 @@ class Lowering:
         conv = self.convs.get(self.readers[value][0])
         if not isinstance(self.nodes[value].operation, op.Input) or len(self.readers[value]) > 1 or conv is None:
             return False
-        odd = conv.kernel.shape[2] % 2 == conv.kernel.shape[3] % 2 == 1  # a pixel is missing behind even ones
-        return odd and conv.stride == (2, 2) and not _is_depthwise(conv)
+        odd = all(side % 2 for side in conv.window)  # a pixel is missing behind even ones
+        return odd and conv.stride == (2, 2) and not conv.is_depthwise
 
     def _add(self, node: Node) -> None:
         """What makes a value of others that are there."""
         name, to = node.name, self.views[node.name]
         reads = [self.views[value] for value in node.inputs if value not in self.absorbed]
         match node.operation:
-            case op.Convolution() as conv if _is_depthwise(conv):
-                self._add_depthwise(name, conv, to)
+            case op.Convolution(_, bias, relu=relu) as conv if conv.is_depthwise:
+                self.plan.add("pool", *self._windows(node), None, bias, NOTHING, to, relu)
             case op.Convolution():
                 if family := self.families.get(name):  # else it was added with the first of its family
                     segments = {each: Segment(self.views[each], NOTHING, self.convs[each].relu) for each in family}
@@ -175,14 +167,11 @@ class Lowering:
                 for value, part in self._parts(node):
                     if bytes(part) != bytes(self.views[value]):
                         self.plan.add("pool", self.views[value], *POINT, None, None, NOTHING, part, False)
-            case op.MaxPool() | op.AveragePool() | op.AdaptivePool():
-                self.plan.add("pool", *reads, *self._pool(name), None, None, NOTHING, to, False)
+            case op.MaxPool() | op.AveragePool() | op.AdaptivePool() | op.Relu() as operation:
+                relu = isinstance(operation, op.Relu)
+                self.plan.add("pool", *self._windows(node), None, None, NOTHING, to, relu)
             case op.Affine(scale, shift, relu):
-                (value,) = node.inputs
-                pool = POINT if reads else self._pool(value)
-                self.plan.add("pool", self._source(value), *pool, scale, shift, NOTHING, to, relu)
-            case op.Relu():
-                self.plan.add("pool", *reads, *POINT, None, None, NOTHING, to, True)
+                self.plan.add("pool", *self._windows(node), scale, shift, NOTHING, to, relu)
             case op.ResponseNorm(size, alpha, beta, k):
                 self.plan.add("response_norm", *reads, size, alpha, beta, k, to)
             case other:
@@ -192,86 +181,35 @@ class Lowering:
         """One, or several 1x1 convolutions of the same value; what each puts out goes into a segment of its own."""
         first, convs = next(iter(segments)), [self.convs[each] for each in segments]
         (value,), kernel = self.nodes[first].inputs, torch.cat([_dense(conv) for conv in convs])
-        biases = [kernel.new_zeros(len(conv.kernel)) if conv.bias is None else conv.bias for conv in convs]
-        stride, padding, lengths = convs[0].stride[0], self._padding(first), tuple(map(len, biases))
+        biases = [conv.bias_or_zeros for conv in convs]
+        stride, (padding, _) = convs[0].stride[0], place_windows(convs[0], self.shapes[value])
         if self._is_blocked(value):
             kernel, stride, padding = _block(kernel), 1, UNPADDED
         key = f"{' '.join(segments)} {tuple(kernel.shape)}"
-        weights = self._weights(Layer(key, kernel, torch.cat(biases), lengths, stride, self.shapes[first][:2]))
-        self.plan.add("convolution", self.views[value], weights, stride, padding, [*segments.values()])
+        layer = Layer(key, kernel, torch.cat(biases), tuple(map(len, biases)), stride, self.shapes[first][1:])
+        self.layers[self.plan.operations] = layer  # the operation that is added next
+        self.plan.add("convolution", self.views[value], self._pack(layer), stride, padding, [*segments.values()])
 
-    def _add_depthwise(self, name: str, conv: op.Convolution, to: View) -> None:
-        (value,), stride = self.nodes[name].inputs, conv.stride[0]
-        weights = self._weights(Layer(name, conv.kernel, conv.bias, (), stride, self.shapes[name][:2], depthwise=True))
-        relu_first, x = value in self.absorbed, self._source(value)
-        self.plan.add("depthwise", x, weights, stride, self._padding(name), to, relu_first, conv.relu)
-
-    def _source(self, value: str) -> View:
-        """Where a value is; where what it is made of is, if it is absorbed."""
-        return self.views[self.nodes[value].inputs[0] if value in self.absorbed else value]
-
-    def _pool(self, name: str) -> tuple[str, Pair, int, op.Sides]:
-        """Kind and windows."""
-        match self.nodes[name].operation:
-            case op.MaxPool(kernel, (stride, _)):
-                return "max", kernel, stride, self._padding(name)
-            case op.AveragePool(kernel, (stride, _), count_padding=counted):
-                return "average with padding" if counted else "average", kernel, stride, self._padding(name)
-        return "adaptive", (1, 1), 1, UNPADDED
-
-    def _weights(self, layer: Layer) -> Weights:
-        """Of the operation that is added next."""
-        self.layers[self.plan.operations] = layer
-        return self._pack(layer)
-
-    def _padding(self, name: str) -> op.Sides:
-        """Of a convolution or pool, in cells."""
-        return _cells(self.nodes[name].operation, self.shapes[self.nodes[name].inputs[0]])
-
-
-def _simpler(operation: op.Operation) -> op.Operation:
-    """The same as one of fewer kinds."""
-    match operation:
-        case op.Linear(weight, bias):
-            return op.Convolution(weight[:, :, None, None], bias, (1, 1), UNPADDED)
-        case op.GlobalPool():
-            return op.AdaptivePool((1, 1))
-        case op.BatchNorm(mean, variance, gamma, beta, eps):
-            factor = gamma / (variance + eps).sqrt()
-            return op.Affine(factor, beta - mean * factor)
-    return operation
-
-
-def _cells(operation: op.Operation, read: Shape) -> op.Sides:
-    assert isinstance(operation, op.Convolution | op.MaxPool | op.AveragePool)
-    return op.sides(operation.padding, _window(operation), operation.stride, *read[:2])
-
-
-def _shape(operation: op.Operation, reads: Sequence[Shape], size: Pair) -> Shape:
-    """What an operation makes of values of these shapes."""
-    match operation:
-        case op.Input(channels):
-            return *size, channels
-        case op.Convolution() | op.MaxPool() | op.AveragePool():
-            window, ceil, cells = _window(operation), getattr(operation, "ceil", False), _cells(operation, reads[0])
-            rows, columns = count_windows(reads[0][:2], window, operation.stride, cells, ceil=ceil)
-            return rows, columns, len(operation.kernel) if isinstance(operation, op.Convolution) else reads[0][2]
-        case op.AdaptivePool(cells):
-            return *cells, reads[0][2]
-        case op.Join():
-            return *reads[0][:2], sum(channels for _, _, channels in reads)
-    return reads[0]
-
-
-def _window(operation: op.Convolution | op.MaxPool | op.AveragePool) -> Pair:
-    if isinstance(operation, op.Convolution):
-        return operation.kernel.shape[2], operation.kernel.shape[3]
-    return operation.kernel
-
-
-def _is_depthwise(conv: op.Convolution) -> bool:
-    """One output a channel; what has groups and is not, is computed as if it had none (`_dense`)."""
-    return 1 < conv.groups == len(conv.kernel) and conv.kernel.shape[1] == 1
+    def _windows(self, node: Node) -> tuple[View, str, Pair, int, op.Sides, Tensor | None, bool]:
+        """What a pool reads, and all it does but for scale and shift; what is none of the kinds is one of 1 x 1."""
+        before = self.nodes[node.inputs[0]]
+        relu_first = before.name in self.absorbed
+        if relu_first and isinstance(before.operation, op.AveragePool):
+            return self._windows(before)
+        x, filters = self.views[before.inputs[0] if relu_first else before.name], None
+        match node.operation:
+            case op.Convolution(kernel) as pool:
+                kind, filters = "filter", kernel.flatten(1).T  # (h * w, C)
+            case op.MaxPool() as pool:
+                kind = "max"
+            case op.AveragePool(count_padding=counted) as pool:
+                kind = "average with padding" if counted else "average"
+            case op.AdaptivePool():
+                return x, "adaptive", *POINT[1:]
+            case _:
+                return x, *POINT
+        padding, _ = place_windows(pool, self.shapes[before.name])
+        return x, kind, pool.window, pool.stride[0], padding, filters, relu_first
 
 
 def _dense(conv: op.Convolution) -> Tensor:

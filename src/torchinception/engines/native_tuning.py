@@ -28,27 +28,25 @@ def tuned(lower: Lower, rule: Callable[[Layer], str], tier: str, pictures: Tenso
     They are measured once, in some seconds, for layers of these shapes, whatever their weights.
     """
     lowering = lower({})
-    library, layers = lowering.plan.loaded, [layer for layer in lowering.layers.values() if not layer.depthwise]
+    library, layers = lowering.plan.loaded, list(lowering.layers.values())
     of = [(layer.key, layer.stride, layer.size) for layer in layers]
     about = (VERSION, processor_name(), threads, tier, library.algorithms, tuple(pictures.shape), of)
     path = cache_folder() / "engines" / f"native-{hashlib.sha256(repr(about).encode()).hexdigest()[:32]}.json"
     found = _read(path, library.algorithms)
     if found is None:
         candidates = {layer.key: _candidates(layer, rule(layer), tier, library) for layer in layers}
-        found = _measure(lower, lowering, candidates, pictures)
+        found = _measure(lower, candidates, pictures)
         with suppress(SaveError):  # then it is measured again
             write_atomically(path, json.dumps(found))
     return lower(found).plan if found else lowering.plan
 
 
-def _measure(
-    lower: Lower, lowering: Lowering, candidates: Mapping[str, Sequence[str]], pictures: Tensor
-) -> dict[str, str]:
+def _measure(lower: Lower, candidates: Mapping[str, Sequence[str]], pictures: Tensor) -> dict[str, str]:
     """Plan after plan, each with another algorithm for every layer that has more to try."""
     found, times = dict[str, str](), dict[str, float]()
     for turn in range(max(map(len, candidates.values()), default=0)):
         tried = {key: names[turn] for key, names in candidates.items() if turn < len(names)}
-        lowering = lower(tried) if turn else lowering
+        lowering = lower(tried)
         took = _profile(lowering.plan, pictures)
         for number, layer in lowering.layers.items():
             if layer.key in tried and took[number] < times.get(layer.key, float("inf")):
@@ -74,9 +72,8 @@ def _profile(plan: Plan, pictures: Tensor) -> list[int]:
 
 def _read(path: Path, algorithms: Sequence[str]) -> dict[str, str] | None:
     """What was found before; None if nothing was, or it is damaged."""
-    try:
+    with suppress(OSError, ValueError):
         found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    known = isinstance(found, dict) and all(name in algorithms for name in found.values())
-    return found if known else None
+        if isinstance(found, dict) and all(name in algorithms for name in found.values()):
+            return found
+    return None

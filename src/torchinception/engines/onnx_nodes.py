@@ -28,12 +28,16 @@ from torchinception.engines.operations import (
     ResponseNorm,
     Sides,
     Slice,
-    sides,
 )
-from torchinception.engines.windows import adaptive_means, channel_means, count_windows, reach_last_window
+from torchinception.engines.windows import (
+    Shape,
+    adaptive_means,
+    channel_means,
+    output_shape,
+    place_windows,
+    reach_last_window,
+)
 from torchinception.layers import Pair
-
-Shape = tuple[int, ...]  # (C, H, W) or (C), without the batch
 
 
 class Nodes:
@@ -72,8 +76,7 @@ class Nodes:
 
 def add_operation(to: Nodes, name: str, operation: Operation, *inputs: str) -> None:
     """Add what makes the value `name` of the inputs."""
-    x = inputs[0]
-    channels, *_ = shape = to.shapes[x]
+    x, shape = inputs[0], output_shape(operation, [to.shapes[value] for value in inputs])
     match operation:
         case Convolution():
             _convolution(to, name, operation, x)
@@ -92,16 +95,15 @@ def add_operation(to: Nodes, name: str, operation: Operation, *inputs: str) -> N
         case AdaptivePool(cells):
             _adaptive_pool(to, name, cells, x)
         case GlobalPool():
-            mean = to.add("GlobalAveragePool", f"{name}.mean", x, shape=(channels, 1, 1))
-            to.add("Flatten", name, mean, shape=(channels,))
+            mean = to.add("GlobalAveragePool", f"{name}.mean", x, shape=(*shape, 1, 1))
+            to.add("Flatten", name, mean, shape=shape)
         case ResponseNorm():
             _response_norm(to, name, operation, x)
         case Join():
-            total = sum(to.shapes[value][0] for value in inputs)
-            to.add("Concat", name, *inputs, shape=(total, *shape[1:]), axis=1)
+            to.add("Concat", name, *inputs, shape=shape, axis=1)
         case Slice(start, stop):
             limits = [to.constant(f"{name}.{key}", [at]) for key, at in dict(start=start, stop=stop, axis=1).items()]
-            to.add("Slice", name, x, *limits, shape=(stop - start, *shape[1:]))
+            to.add("Slice", name, x, *limits, shape=shape)
         case Add(scale, relu):
             shortcut, branch = inputs
             if scale != 1:
@@ -109,7 +111,7 @@ def add_operation(to: Nodes, name: str, operation: Operation, *inputs: str) -> N
             to.rectified("Add", name, shortcut, branch, relu=relu)
         case Linear(weight, bias):
             weights = [to.constant(f"{name}.weight", weight), to.constant(f"{name}.bias", bias)]
-            to.add("Gemm", name, x, *weights, shape=(len(bias),), transB=1)
+            to.add("Gemm", name, x, *weights, shape=shape, transB=1)
         case _:
             raise AssertionError(f"{name} is {operation}")
 
@@ -117,14 +119,12 @@ def add_operation(to: Nodes, name: str, operation: Operation, *inputs: str) -> N
 def _convolution(to: Nodes, name: str, operation: Convolution, x: str) -> None:
     """Padding with `fill` is padding of `x - fill` with zeros, and the convolution of `fill` alone added."""
     kernel, bias = operation.kernel, operation.bias
-    window = (kernel.shape[2], kernel.shape[3])
     if operation.fill is not None:
         assert operation.groups == 1
         constant = kernel.sum((2, 3)) @ operation.fill
         bias = constant if bias is None else bias + constant
         x = to.add("Sub", f"{name}.unfilled", x, to.channelwise(f"{name}.fill", operation.fill, x))
-    size = _size(to, x)
-    pad = sides(operation.padding, window, operation.stride, *size)
+    pad, windows = place_windows(operation, to.shapes[x])
     weights = [to.constant(f"{name}.kernel", kernel)]
     if bias is not None:
         weights.append(to.constant(f"{name}.bias", bias))
@@ -134,30 +134,29 @@ def _convolution(to: Nodes, name: str, operation: Convolution, x: str) -> None:
         x,
         *weights,
         relu=operation.relu,
-        shape=(len(kernel), *count_windows(size, window, operation.stride, pad)),
-        **_window(window, operation.stride, pad),
+        shape=(len(kernel), *windows),
+        **_window(operation, pad),
         group=operation.groups,
     )
 
 
 def _pool(to: Nodes, name: str, operation: MaxPool | AveragePool, x: str) -> None:
     """What `ceil` adds is padding that counts for nothing, behind padding that may count."""
-    size, kernel, stride, ceil = _size(to, x), operation.kernel, operation.stride, operation.ceil
-    pad = sides(operation.padding, kernel, stride, *size)
-    windows = count_windows(size, kernel, stride, pad, ceil=ceil)
-    shape = (to.shapes[x][0], *windows)
+    channels, height, width = to.shapes[x]
+    pad, windows = place_windows(operation, to.shapes[x])
+    shape, ceil = (channels, *windows), operation.ceil
     count = isinstance(operation, AveragePool) and operation.count_padding
     if count and ceil:
         amounts = to.constant(f"{name}.amounts", [0, 0, pad.top, pad.left, 0, 0, pad.bottom, pad.right])
-        size = (size[0] + pad.top + pad.bottom, size[1] + pad.left + pad.right)
-        x = to.add("Pad", f"{name}.padded", x, amounts, shape=(shape[0], *size))
+        height, width = height + pad.top + pad.bottom, width + pad.left + pad.right
+        x = to.add("Pad", f"{name}.padded", x, amounts, shape=(channels, height, width))
         pad, count = UNPADDED, False
     if ceil:
-        pad = reach_last_window(size, kernel, stride, pad, windows)
+        pad = reach_last_window((height, width), operation.window, operation.stride, pad, windows)
     if isinstance(operation, MaxPool):
-        to.add("MaxPool", name, x, shape=shape, **_window(kernel, stride, pad))
+        to.add("MaxPool", name, x, shape=shape, **_window(operation, pad))
     else:
-        to.add("AveragePool", name, x, shape=shape, **_window(kernel, stride, pad), count_include_pad=int(count))
+        to.add("AveragePool", name, x, shape=shape, **_window(operation, pad), count_include_pad=int(count))
 
 
 def _adaptive_pool(to: Nodes, name: str, cells: Pair, x: str) -> None:
@@ -186,10 +185,6 @@ def _response_norm(to: Nodes, name: str, operation: ResponseNorm, x: str) -> Non
     to.add("Div", name, x, power)
 
 
-def _window(kernel: Pair, stride: Pair, pad: Sides) -> Mapping[str, object]:
-    return dict(kernel_shape=kernel, strides=stride, pads=[pad.top, pad.left, pad.bottom, pad.right])
-
-
-def _size(to: Nodes, value: str) -> Pair:
-    _, height, width = to.shapes[value]
-    return height, width
+def _window(operation: Convolution | MaxPool | AveragePool, pad: Sides) -> Mapping[str, object]:
+    pads = [pad.top, pad.left, pad.bottom, pad.right]
+    return dict(kernel_shape=operation.window, strides=operation.stride, pads=pads)

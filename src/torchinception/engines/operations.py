@@ -40,6 +40,26 @@ class Convolution:
     fill: Tensor | None = None
     relu: bool = False
 
+    @property
+    def window(self) -> Pair:
+        """Rows and columns of the kernel."""
+        return self.kernel.shape[2], self.kernel.shape[3]
+
+    @property
+    def bias_or_zeros(self) -> Tensor:
+        """The bias in float64, 0 for None."""
+        return self.kernel.new_zeros(len(self.kernel)).double() if self.bias is None else self.bias.double()
+
+    @property
+    def is_pointwise(self) -> bool:
+        """1x1 and of all channels, but for a stride."""
+        return self.window == (1, 1) and self.padding == UNPADDED and self.groups == 1
+
+    @property
+    def is_depthwise(self) -> bool:
+        """One output a channel."""
+        return 1 < self.groups == len(self.kernel) and self.kernel.shape[1] == 1
+
 
 @dataclass(frozen=True, eq=False)
 class BatchNorm:
@@ -70,7 +90,7 @@ class Relu:
 class MaxPool:
     """Padding never wins. `ceil` rounds the size up, but every window begins inside the input or ahead of it."""
 
-    kernel: Pair
+    window: Pair
     stride: Pair
     padding: Pad
     ceil: bool
@@ -80,7 +100,7 @@ class MaxPool:
 class AveragePool:
     """Mean of a window; padding counts as zeros, or not at all. `ceil` as in `MaxPool`; what it adds never counts."""
 
-    kernel: Pair
+    window: Pair
     stride: Pair
     padding: Sides
     ceil: bool
@@ -156,12 +176,12 @@ Operation = (
 )
 
 
-def sides(padding: Pad, kernel: Pair, stride: Pair, height: int, width: int) -> Sides:
+def sides(padding: Pad, window: Pair, stride: Pair, height: int, width: int) -> Sides:
     """The padding of an input of that size: TensorFlow's SAME puts the odd cell at the end."""
     if isinstance(padding, Sides):
         return padding
     down, across = (
-        max((-(-size // step) - 1) * step + window - size, 0)
-        for size, step, window in zip((height, width), stride, kernel, strict=True)
+        max((-(-size // step) - 1) * step + length - size, 0)
+        for size, step, length in zip((height, width), stride, window, strict=True)
     )
     return Sides(down // 2, down - down // 2, across // 2, across - across // 2)

@@ -25,12 +25,16 @@ from torch import Tensor
 from torchinception.engines.graph import Graph, Node
 from torchinception.engines.operations import (
     UNPADDED,
+    AdaptivePool,
     Add,
     Affine,
     AveragePool,
     BatchNorm,
     Convolution,
+    GlobalPool,
     Input,
+    Linear,
+    Operation,
     Relu,
     Slice,
 )
@@ -53,10 +57,30 @@ def fold_batch_norm(graph: Graph) -> Graph:
         if not isinstance(conv, Convolution) or conv.relu or needed[before.name] > 1:
             continue
         factor = norm.gamma.double() / (norm.variance.double() + norm.eps).sqrt()
-        bias = norm.beta.double() + (_bias(conv) - norm.mean.double()) * factor
+        bias = norm.beta.double() + (conv.bias_or_zeros - norm.mean.double()) * factor
         folded = replace(conv, kernel=_times(conv.kernel, factor), bias=bias.to(conv.kernel.dtype))
         found[node.name] = [Node(node.name, folded, before.inputs)]
     return _with(graph, found)
+
+
+def simplify(graph: Graph) -> Graph:
+    """A linear layer becomes a 1x1 convolution, the global pool an adaptive one, a batch norm that is left a factor.
+
+    Values behind the global pool are (N, C, 1, 1) then.
+    """
+
+    def simpler(operation: Operation) -> Operation:
+        match operation:
+            case Linear(weight, bias):
+                return Convolution(weight[:, :, None, None], bias, (1, 1), UNPADDED)
+            case GlobalPool():
+                return AdaptivePool((1, 1))
+            case BatchNorm(mean, variance, gamma, beta, eps):
+                factor = gamma / (variance + eps).sqrt()
+                return Affine(factor, beta - mean * factor)
+        return operation
+
+    return replace(graph, nodes=tuple(replace(node, operation=simpler(node.operation)) for node in graph.nodes))
 
 
 def fuse_relu(graph: Graph) -> Graph:
@@ -110,7 +134,7 @@ def fold_scaling(graph: Graph, *, padded: bool = False) -> Graph:
         folded = replace(
             conv,
             kernel=(conv.kernel.double() * scale_read).to(dtype),
-            bias=(_bias(conv) + (conv.kernel.double() * shift_read).sum((1, 2, 3))).to(dtype),
+            bias=(conv.bias_or_zeros + (conv.kernel.double() * shift_read).sum((1, 2, 3))).to(dtype),
             fill=None if conv.padding == UNPADDED else (-shift / scale).to(dtype),
         )
         found[node.name] = [Node(node.name, folded, before.inputs)]
@@ -153,14 +177,14 @@ def move_average_pool(graph: Graph) -> Graph:
     nodes, needed, found = graph.by_name, _uses(graph), dict[str, Sequence[Node]]()
     for node in graph.nodes:
         conv = node.operation
-        if not isinstance(conv, Convolution) or not _is_pointwise(conv) or conv.stride != (1, 1):
+        if not isinstance(conv, Convolution) or not conv.is_pointwise or conv.stride != (1, 1):
             continue
         before = nodes[node.inputs[0]]
         pool, narrower = before.operation, conv.kernel.shape[0] < conv.kernel.shape[1]
         if not isinstance(pool, AveragePool) or pool.stride != (1, 1) or needed[before.name] > 1 or not narrower:
             continue
         first, pooled = f"{node.name}.ahead", f"{node.name}.pooled"
-        bias = _bias(conv).to(conv.kernel.dtype)
+        bias = conv.bias_or_zeros.to(conv.kernel.dtype)
         found[node.name] = [
             Node(first, replace(conv, bias=None, relu=False), before.inputs),
             Node(pooled, pool, (first,)),
@@ -176,7 +200,7 @@ def merge_siblings(graph: Graph) -> Graph:
     """
     siblings: dict[object, list[Node]] = {}
     for node in graph.nodes:
-        if isinstance(conv := node.operation, Convolution) and _is_pointwise(conv):
+        if isinstance(conv := node.operation, Convolution) and conv.is_pointwise:
             siblings.setdefault((node.inputs, conv.stride, conv.relu, conv.bias is None), []).append(node)
     found = dict[str, list[Node]]()
     for family in siblings.values():
@@ -222,18 +246,9 @@ def _uses(graph: Graph) -> Counter[str]:
     return Counter([*(name for node in graph.nodes for name in node.inputs), *graph.stages.values(), graph.output])
 
 
-def _is_pointwise(conv: Convolution) -> bool:
-    return conv.kernel.shape[2:] == (1, 1) and conv.padding == UNPADDED and conv.groups == 1
-
-
 def _is_scaling(node: Node, nodes: Mapping[str, Node]) -> bool:
     scales = isinstance(node.operation, Affine) and node.operation.scale is not None and not node.operation.relu
     return scales and isinstance(nodes[node.inputs[0]].operation, Input)
-
-
-def _bias(conv: Convolution) -> Tensor:
-    """The bias in float64, 0 for None."""
-    return conv.kernel.new_zeros(len(conv.kernel), dtype=torch.float64) if conv.bias is None else conv.bias.double()
 
 
 def _times(kernel: Tensor, factor: Tensor) -> Tensor:

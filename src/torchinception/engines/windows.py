@@ -1,11 +1,63 @@
-"""Where the windows of convolutions and pools lie, for runtimes whose rules are not PyTorch's."""
+"""Where the windows of convolutions and pools lie, and what shapes come of that, for runtimes that have to be told."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from torchinception.engines.operations import Sides
+from torchinception.engines.operations import (
+    AdaptivePool,
+    AveragePool,
+    Convolution,
+    GlobalPool,
+    Join,
+    Linear,
+    MaxPool,
+    Operation,
+    Sides,
+    Slice,
+    sides,
+)
 from torchinception.errors import UsageError
 from torchinception.layers import Pair
+
+Shape = tuple[int, ...]  # (C, H, W) or (C), without the batch
+
+
+def output_shape(operation: Operation, reads: Sequence[Shape]) -> Shape:
+    """What anything but an `Input` makes of values of these shapes.
+
+    Raises:
+        UsageError: they are too small.
+    """
+    channels, *size = reads[0]
+    match operation:
+        case Convolution() | MaxPool() | AveragePool():
+            _, windows = place_windows(operation, reads[0])
+            return len(operation.kernel) if isinstance(operation, Convolution) else channels, *windows
+        case AdaptivePool(cells):
+            return channels, *cells
+        case GlobalPool():
+            return (channels,)
+        case Join():
+            return sum(each[0] for each in reads), *size
+        case Slice(start, stop):
+            return stop - start, *size
+        case Linear(weight):
+            return (len(weight),)
+    return reads[0]
+
+
+def place_windows(operation: Convolution | MaxPool | AveragePool, read: Shape) -> tuple[Sides, Pair]:
+    """Padding around a value of that shape, and how many windows there are.
+
+    Raises:
+        UsageError: there is none.
+    """
+    _, *size = read
+    pad = sides(operation.padding, operation.window, operation.stride, *size)
+    ceil = not isinstance(operation, Convolution) and operation.ceil
+    return pad, count_windows((size[0], size[1]), operation.window, operation.stride, pad, ceil=ceil)
 
 
 def count_windows(size: Pair, kernel: Pair, stride: Pair, pad: Sides, *, ceil: bool = False) -> Pair:
