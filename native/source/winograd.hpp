@@ -75,24 +75,7 @@ struct Products {
     INLINE void operator()(int r, Vector sum) const { store(to + int64_t(r) * apart, sum); }
 };
 
-constexpr int AHEAD = 2;  // tiles
-
-// Ahead of being written, lines of the output have to come into the cache.
-template <class Down, class Across>
-INLINE void fetch_outputs(const WinogradTask& task, int tile, const Destination* groups, int count) {
-    const Place place(task, tile);
-    const Convolution& convolution = task.convolution;
-    const int64_t row = int64_t(place.image) * convolution.to_height + place.y * Down::outputs;
-    const int64_t pixel = row * convolution.to_width + place.x * Across::outputs;
-    for (int y = 0; y < Down::outputs; ++y) {
-        for (int x = 0; x < Across::outputs; ++x) {
-            for (int group = 0; group < count; ++group) {
-                const Destination& to = groups[group];
-                __builtin_prefetch(to.to + (pixel + int64_t(y) * convolution.to_width + x) * to.to_apart, 1);
-            }
-        }
-    }
-}
+constexpr int AHEAD = 2;  // tiles: as long as lines of the output take to come into the cache
 
 template <class Down, class Across>
 void transform_back(const WinogradTask& task, Range tiles, const Destination* groups, int count,
@@ -105,7 +88,6 @@ void transform_back(const WinogradTask& task, Range tiles, const Destination* gr
         const int top = place.y * height, left = place.x * width;
         const int rows_left = convolution.to_height - top, columns_left = convolution.to_width - left;
         const int64_t pixel = (int64_t(place.image) * convolution.to_height + top) * convolution.to_width + left;
-        if (task.is_far && tile + AHEAD < tiles.last) fetch_outputs<Down, Across>(task, tile + AHEAD, groups, count);
         for (int v = 0; v < count * VECTORS; ++v, products += LANES) {
             Vector half[Down::outputs * Across::span], done[width];
             repeat<Across::span>([&](auto x) INLINE_LAMBDA {
@@ -121,7 +103,9 @@ void transform_back(const WinogradTask& task, Range tiles, const Destination* gr
                 Across::template output<1, 1>(half + y * Across::span, done);
                 repeat<width>([&](auto x) INLINE_LAMBDA {
                     if (x >= columns_left) return;
-                    output(int64_t(y) * convolution.to_width + x, done[x]);
+                    const int64_t behind = int64_t(y) * convolution.to_width + x;
+                    if (task.is_far) __builtin_prefetch(output.to + (behind + AHEAD * width) * output.to_apart, 1);
+                    output(behind, done[x]);
                 });
             });
         }
