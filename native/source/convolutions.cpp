@@ -13,18 +13,13 @@ constexpr size_t LEAST_BLOCK = 96 * 1024, MOST_BLOCK = 640 * 1024, WEIGHTS_OF_BL
 constexpr int MOST_TILES = 48;
 constexpr size_t FAR_FLOATS = 256 * 1024;  // outputs that the second cache does not hold
 
-int output_size(int size, int before, int after, int kernel, int stride) {
-    const int64_t room = int64_t(before) + size + after - kernel;
-    return room < 0 ? 0 : int(room / stride) + 1;
-}
-
 void check_output(const Window& window, const View& from, const View& to) {
-    const int height = output_size(from.height, window.top, window.bottom, window.kernel_height, window.stride);
-    const int width = output_size(from.width, window.left, window.right, window.kernel_width, window.stride);
-    if (height != to.height || width != to.width) {
-        refuse("a convolution of ", from.height, " x ", from.width, " makes ", height, " x ", width, ", not ", to.height,
-               " x ", to.width);
-    }
+    const int height = from.height + window.top + window.bottom - window.kernel_height;
+    const int width = from.width + window.left + window.right - window.kernel_width;
+    const bool fits = height >= 0 && width >= 0 && height / window.stride + 1 == to.height;
+    if (fits && width / window.stride + 1 == to.width) return;
+    refuse("a convolution of ", from.height, " x ", from.width, " makes ", height < 0 ? 0 : height / window.stride + 1,
+           " x ", width < 0 ? 0 : width / window.stride + 1, ", not ", to.height, " x ", to.width);
 }
 
 struct Segment {
@@ -134,7 +129,7 @@ int inception_plan_convolution(inception_plan* plan, inception_view source, cons
             here.from = running.pixels(from);
             here.images = running.images;
             here.destinations = groups.data();
-            here.zeros = plan->zeros();
+            here.zeros = plan->zeros.data();
             if (algorithm->is_direct()) return run_direct(here, running);
             const int down = (here.to_height + algorithm->tile_height - 1) / algorithm->tile_height;
             const int across = (here.to_width + algorithm->tile_width - 1) / algorithm->tile_width;

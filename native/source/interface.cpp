@@ -1,4 +1,6 @@
 // The C interface but for weights and a plan's operations, which define theirs: no exception leaves.
+#include <algorithm>
+#include <chrono>
 #include <new>
 
 #include "plan.hpp"
@@ -32,6 +34,18 @@ const Kernels& existing_kernels(int level) {
     return *kernels;
 }
 
+// Of many runs of `work`, which returns how many operations it did.
+template <class Work>
+double best_gflops(double seconds, const Work& work) {
+    using Clock = std::chrono::steady_clock;
+    double best = 0;
+    for (const auto first = Clock::now(); Clock::now() - first < std::chrono::duration<double>(seconds);) {
+        const auto begin = Clock::now();
+        best = std::max(best, work() / std::chrono::duration<double, std::nano>(Clock::now() - begin).count());
+    }
+    return best;
+}
+
 }  // namespace
 
 int status_of_exception() noexcept {
@@ -58,7 +72,10 @@ int inception_has_level(int level) { return kernels_of(level) != nullptr; }
 int inception_measure(int level, int depth, double seconds, double* peak_gflops, double* product_gflops) {
     return guarded({peak_gflops, product_gflops}, [&] {
         if (depth < 1 || depth > 65536) refuse("no depth of ", depth);
-        existing_kernels(level).measure(depth, seconds, peak_gflops, product_gflops);
+        const Kernels& kernels = existing_kernels(level);
+        std::vector<float> memory(64 * (size_t(depth) + 64));
+        *peak_gflops = best_gflops(seconds / 2, [&] { return kernels.peak(); });
+        *product_gflops = best_gflops(seconds / 2, [&] { return kernels.product(depth, memory.data()); });
     });
 }
 
@@ -80,28 +97,4 @@ const char* inception_algorithm_name(int algorithm) {
 
 int inception_algorithm_fits(int algorithm, int kernel_height, int kernel_width, int stride) {
     return fits(algorithm, kernel_height, kernel_width, stride);
-}
-
-int inception_plan_create(inception_context* context, int batch, inception_plan** plan) {
-    return guarded({context, plan}, [&] {
-        if (batch < 1 || batch > 65536) refuse("a batch of ", batch, "; expected 1 to 65536");
-        *plan = new inception_plan(*context, batch);
-    });
-}
-
-void inception_plan_destroy(inception_plan* plan) { delete plan; }
-
-int inception_plan_buffer(inception_plan* plan, int height, int width, int channels) {
-    return guarded({plan}, [&] { return plan->add_buffer(height, width, channels); });
-}
-
-int inception_plan_finish(inception_plan* plan, const int* outputs, int output_count) {
-    return guarded({plan, outputs}, [&] { plan->finish(outputs, output_count); });
-}
-
-size_t inception_plan_bytes(const inception_plan* plan) { return plan ? plan->bytes() : 0; }
-
-int inception_plan_run(inception_plan* plan, int images, int format, const void* pictures, float* const* outputs,
-                       int64_t* nanoseconds) {
-    return guarded({plan, pictures, outputs}, [&] { plan->run(images, format, pictures, outputs, nanoseconds); });
 }

@@ -6,7 +6,7 @@
 #include <cstdint>
 
 // Levels must not share a function that the linker could take from one of them for all.
-#define SHARED_INLINE inline __attribute__((always_inline))
+#define INLINE inline __attribute__((always_inline))
 
 constexpr int SCRATCH_FLOATS = 8192;  // that every thread has for kernels, besides what Winograd's need
 constexpr int GROUP = 16;  // output channels that have one destination, on every level
@@ -16,7 +16,7 @@ struct Range {
 };
 
 // Part `number` of `parts` of 0 to `count`, in whole multiples of `multiple`.
-SHARED_INLINE Range part_of(int count, int number, int parts, int multiple = 1) {
+INLINE Range part_of(int count, int number, int parts, int multiple = 1) {
     const int64_t units = (count + multiple - 1) / multiple;
     const int first = int(units * number / parts) * multiple, last = int(units * (number + 1) / parts) * multiple;
     return {first < count ? first : count, last < count ? last : count};
@@ -27,7 +27,7 @@ struct Pixels {
     float* data;
     int apart, height, width, channels;
 
-    SHARED_INLINE float* at(int image, int y, int x) const {
+    INLINE float* at(int image, int y, int x) const {
         return data + ((int64_t(image) * height + y) * width + x) * apart;
     }
 };
@@ -52,7 +52,7 @@ struct Panels {
     const float* data;
     int groups, count;
 
-    SHARED_INLINE int group(int panel) const { return int(int64_t(groups) * panel / count); }
+    INLINE int group(int panel) const { return int(int64_t(groups) * panel / count); }
 };
 
 // Rows of the product are output pixels (direct), or tiles of them (Winograd).
@@ -73,8 +73,8 @@ struct Algorithm {
     int span_height, span_width;  // inputs, and points
     int down, across;             // places in MATRICES
 
-    SHARED_INLINE int points() const { return span_height * span_width; }
-    SHARED_INLINE bool is_direct() const { return tile_height == 0; }
+    INLINE int points() const { return span_height * span_width; }
+    INLINE bool is_direct() const { return tile_height == 0; }
 };
 
 struct PointSlot {
@@ -93,7 +93,7 @@ struct WinogradTask {
 
 // Between rows of a Winograd product's left side: whole vectors, and not a power of two, which would meet in one place
 // of the first cache.
-SHARED_INLINE int values_apart(int channels) { return (channels + GROUP - 1) / GROUP * GROUP + GROUP; }
+INLINE int values_apart(int channels) { return (channels + GROUP - 1) / GROUP * GROUP + GROUP; }
 
 struct Pool {
     Window window;
@@ -107,7 +107,7 @@ typedef void (*WinogradOutput)(const WinogradTask& task, Range tiles, Range pane
                                int rows, float* products);
 
 struct Kernels {
-    int lanes, tile_rows, panel_groups;
+    int tile_rows, panel_groups;
 
     void (*direct)(const Convolution& task, Range rows, Range panels, float* scratch);
     // One for each algorithm but the first. What the points make of `tiles`: `values` is (points, rows, values_apart), and begins with tile `first`.
@@ -118,7 +118,9 @@ struct Kernels {
     void (*pool)(Pool pool, Pixels from, Pixels added, Pixels to, Range rows);
     void (*response_norm)(const Pixels& from, int size, float alpha, float beta, float k, const Pixels& to, Range rows,
                           float* scratch);
-    void (*measure)(int depth, double seconds, double* peak_gflops, double* product_gflops);
+    // What is measured; `memory` has room for 64 * (depth + 64) floats.
+    double (*peak)();
+    double (*product)(int depth, float* memory);
 };
 
 const Kernels* kernels_avx2();

@@ -51,20 +51,15 @@ __attribute__((noinline)) void multiply(const float* const* rows, int taps, int 
 }
 
 // For any number of rows up to TILE_ROWS, and of groups up to PANEL_GROUPS.
-template <int Rows = TILE_ROWS, int Groups = PANEL_GROUPS, class Finish>
-INLINE void multiply_any(int rows, int groups, const float* const* row, int taps, int taps_apart, int depth, int run,
-                         const float* panel, const float* ahead, int ahead_step, const Finish& finish) {
+template <int Rows = TILE_ROWS, int Groups = PANEL_GROUPS, class... Arguments>
+INLINE void multiply_any(int rows, int groups, const Arguments&... arguments) {
     if constexpr (Rows > 1) {
-        if (rows < Rows) {
-            return multiply_any<Rows - 1, Groups>(rows, groups, row, taps, taps_apart, depth, run, panel, ahead, ahead_step, finish);
-        }
+        if (rows < Rows) return multiply_any<Rows - 1, Groups>(rows, groups, arguments...);
     }
     if constexpr (Groups > 1) {
-        if (groups < Groups) {
-            return multiply_any<Rows, Groups - 1>(rows, groups, row, taps, taps_apart, depth, run, panel, ahead, ahead_step, finish);
-        }
+        if (groups < Groups) return multiply_any<Rows, Groups - 1>(rows, groups, arguments...);
     }
-    multiply<Rows, Groups * VECTORS>(row, taps, taps_apart, depth, run, panel, ahead, ahead_step, finish);
+    multiply<Rows, Groups * VECTORS>(arguments...);
 }
 
 }  // namespace LEVEL

@@ -52,21 +52,21 @@ struct inception_plan {
     inception_context& context;
     const int batch;
 
-    inception_plan(inception_context& context, int batch) : context(context), batch(batch) {}
-
-    int add_buffer(int height, int width, int channels);
-    void finish(const int* outputs, int count);
-    void run(int images, int format, const void* pictures, float* const* outputs, int64_t* nanoseconds);
-    size_t bytes() const;
+    std::vector<Buffer> buffers = {};
+    std::vector<Operation> operations = {};
+    std::mutex in_use = {};
+    bool finished = false;
+    size_t own_floats = SCRATCH_FLOATS;
+    Floats arena = {}, shared = {}, own = {}, zeros = {};
+    std::vector<Floats> kept = {};
 
     // For operations while they are added: a checked view, noted as needed by the next of them.
     View view(const inception_view& view);
     View view_or_none(const inception_view& view);
     // Room that it wants: zeros, and floats for each thread and for all.
-    void reserve(size_t zeros, size_t own = 0, size_t shared = 0);
+    void reserve(size_t zero_floats, size_t floats, size_t shared_floats);
     // A copy that lives as long as the plan; null of null.
     const float* keep(const float* values, size_t count);
-    const float* zeros() const { return zeros_.data(); }
     int add(Operation operation);
 
     // work(running, rows, part) on all rows of all images of `to`, shared out.
@@ -79,17 +79,8 @@ struct inception_plan {
         });
     }
 
-private:
     Buffer& buffer(int number);
     void place_buffers();
-
-    std::vector<Buffer> buffers_;
-    std::vector<Operation> operations_;
-    std::mutex in_use_;
-    bool finished_ = false;
-    size_t own_floats_ = SCRATCH_FLOATS;
-    Floats arena_, shared_, own_, zeros_;
-    std::vector<Floats> kept_;
 };
 
 // Refuses padding in which a window could lie as a whole.

@@ -27,15 +27,6 @@ INLINE Box box_of(const Pixels& from, const Pixels& to, int y, int x) {
             ((y + 1) * from.height + to.height - 1) / to.height, ((x + 1) * from.width + to.width - 1) / to.width};
 }
 
-// function(image, y, x) for each pixel of `rows`, which are rows of all images, here and below.
-template <class Function>
-INLINE void each_pixel(const Pixels& to, Range rows, const Function& function) {
-    for (int row = rows.first; row < rows.last; ++row) {
-        const int image = row / to.height, y = row % to.height;
-        for (int x = 0; x < to.width; ++x) function(image, y, x);
-    }
-}
-
 // `Vectors` vectors of channels of one output, the last of which may be short, of all cells of a box:
 // `total = next(total, value, row and column in the box, channel, channels left)`, then what `finish` makes of it.
 template <int Vectors, class Next, class Finish>
@@ -72,13 +63,15 @@ INLINE void reduce(const Pixels& from, int image, const Box& box, float start, f
     }
 }
 
-static void pool(Pool task, Pixels from, Pixels added, Pixels to, Range rows) {  // copies: a store cannot change them
+// `rows` are output rows of all images. What is given are copies: a store cannot change them.
+static void pool(Pool task, Pixels from, Pixels added, Pixels to, Range rows) {
     const Window& window = task.window;
     const Box picture = {0, 0, from.height, from.width};
     const Box padded = {-window.top, -window.left, from.height + window.bottom, from.width + window.right};
     const bool is_mean = task.kind != INCEPTION_MAX && task.kind != INCEPTION_FILTER;
     const bool more = task.scale || task.shift || added.data || task.least == 0;  // than the pool alone
-    each_pixel(to, rows, [&](int image, int y, int x) INLINE_LAMBDA {
+    for (int pixel = rows.first * to.width; pixel < rows.last * to.width; ++pixel) {
+        const int image = pixel / to.width / to.height, y = pixel / to.width % to.height, x = pixel % to.width;
         const Box whole = task.kind == INCEPTION_ADAPTIVE ? box_of(from, to, y, x) : box_of(window, y, x);
         const Box inside = whole.within(picture);
         const Box counted = task.kind == INCEPTION_AVERAGE_PADDING ? whole.within(padded) : inside;
@@ -111,7 +104,7 @@ static void pool(Pool task, Pixels from, Pixels added, Pixels to, Range rows) { 
                 return total + larger(all(task.least_read), value);
             });
         }
-    });
+    }
 }
 
 }  // namespace LEVEL

@@ -9,7 +9,6 @@
 
 #include "kernels.hpp"
 
-#define INLINE SHARED_INLINE
 #define INLINE_LAMBDA __attribute__((always_inline))
 
 namespace LEVEL {
@@ -73,7 +72,6 @@ INLINE Vector larger(Vector least, Vector value) { return value < least ? least 
 
 template <int Number>
 struct Index {
-    static constexpr int value = Number;
     constexpr operator int() const { return Number; }
 };
 
