@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test stress sanitize check bench bench-native docs clean
+.PHONY: help demo test stress sanitize check bench bench-native bench-errors docs clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets.
@@ -44,6 +44,9 @@ bench: .venv/.dev  ## Measure speeds as ratios; writes benchmarks/results/.
 	$(BIN)/python benchmarks/predict.py
 	$(BIN)/python benchmarks/int8.py
 	$(BIN)/python benchmarks/runtimes.py
+
+bench-errors: .venv/.dev  ## Compare the native engine's answers with float64; writes benchmarks/results/native_errors.json.
+	$(BIN)/python benchmarks/native_errors.py
 
 bench-native: .venv/.dev  ## Measure the native engine beside the runtimes; writes benchmarks/results/native.json and .png.
 	$(BIN)/python benchmarks/native.py

@@ -286,6 +286,13 @@ def test_a_misspelt_name_is_told_before_anything_is_measured() -> None:
         next(measure(["tiny_inception", "googlenett"]))
 
 
+@pytest.mark.parametrize("name", ["googlenet", "googlenet_bn"])
+def test_with_random_weights_pictures_decide_what_a_network_answers(name: str, tmp_path: Path) -> None:
+    subject = make_subject(name, 4, tmp_path)
+    products = subject.right - subject.net.classifier.bias
+    assert (products - products.mean(0)).abs().max() > products.abs().max() / 10
+
+
 def test_a_model_is_measured_as_it_is(finished: Path, tmp_path: Path) -> None:
     subject = make_subject(str(finished), 2, tmp_path)
     assert subject.net.classifier.out_features == 3
