@@ -5,7 +5,7 @@ the sample that comes with the package, enlarged to at most 107 px; then they na
 on. Errors are the largest difference over the largest logit; beside them are those of PyTorch, ONNX Runtime and
 OpenVINO in float32. With one thread; fails where an error is above what docs/native.md promises, where a picture is
 named differently, and where a network has not learned. The last table is that of docs/native.md.
-Half an hour; for a look: python benchmarks/native_errors.py --networks tiny_inception small_inception --out /tmp/errors
+35 minutes; for a look: python benchmarks/native_errors.py --networks tiny_inception small_inception --out /tmp/errors
 """
 
 import argparse
