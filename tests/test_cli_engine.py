@@ -34,6 +34,7 @@ Inception = Callable[..., Result]
         (["--engine", "onnx", "--precision", "bf16"], "the engine onnx runs on the CPU in fp32, not on cpu in bf16"),
         (["--precision", "int8", "--calibrate", "x", "--engine", "tensorrt"], "no engine named tensorrt"),
         (["--precision", "int8", "--calibrate", "x", "--engine", "eager"], "no int8 in the engine eager"),
+        (["--precision", "int8", "--calibrate", "x", "--tier", "fast"], "of the engine native, which has no int8"),
         (["--device", "tpu"], "no device named tpu"),
         (["--tier", "slow"], "no tier slow; expected direct, default, fast"),
         (["--engine", "native", "--tier", "slow"], "no tier slow; expected direct, default, fast"),

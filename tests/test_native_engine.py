@@ -170,7 +170,7 @@ def test_algorithms_are_measured_once_for_layers_of_the_same_shapes(
     assert error(NativeEngine(one).run(x.float()), one(x)) <= TOLERANCE["default"]
     (note,) = cache.iterdir()
     known = json.loads(note.read_text())
-    assert set(known.values()) <= set(native_library.load().algorithms) - set(native_tuning.FAST)
+    assert set(known.values()) <= {name for name in native_library.load().algorithms if not native_tuning.is_fast(name)}
     note.write_text(note.read_text()[:-1])  # damaged, so measured anew
     assert error(NativeEngine(one).run(x.float()), one(x)) <= TOLERANCE["default"]
     assert set(json.loads(note.read_text())) == set(known)
@@ -239,6 +239,38 @@ def test_pictures_of_other_channels_are_refused() -> None:
     for call, x in ((engine.run, torch.zeros(1, 1, 28, 28)), (engine.run_uint8, torch.zeros(1, 28, 28, 4))):
         with pytest.raises(UsageError, match="takes pictures of 3 channels, not"):
             call(x)
+
+
+def test_there_is_a_mean_for_every_channel() -> None:
+    with pytest.raises(UsageError, match="3 means and 4 deviations for 4 channels"):
+        NativeEngine(create("tiny_inception", channels=4), mean=(0.5, 0.5, 0.5))
+    net = fill(create("tiny_inception", channels=4))
+    pictures = torch.randint(256, (2, 61, 61, 4), dtype=torch.uint8)
+    right = net(pictures.permute(0, 3, 1, 2).double() / 127.5 - 1)
+    assert error(NativeEngine(net).run_uint8(pictures), right) <= TOLERANCE["default"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_the_default_dtype_and_random_numbers_are_nobody_elses(dtype: torch.dtype) -> None:
+    net = filled("tiny_inception")
+    x = draw(net)
+    right, before = net(x), torch.get_rng_state()
+    torch.set_default_dtype(dtype)
+    try:
+        answer = NativeEngine(net, threads=1).run(x.float())
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert error(answer, right) <= TOLERANCE["default"]
+    assert torch.get_rng_state().equal(before)
+
+
+def test_the_fast_tier_alone_has_the_algorithms_that_are_called_fast() -> None:
+    context = native_library.Context(native_library.load())
+    for shape, size in (((384, 384, 3, 3), 72), ((192, 192, 1, 7), 18), ((192, 192, 7, 1), 18)):
+        found = {tier: context.choose(tier, shape, 1, 1, size, size) for tier in TOLERANCE}
+        assert {tier: native_tuning.is_fast(name) for tier, name in found.items()} == dict(
+            direct=False, default=False, fast=True
+        )
 
 
 def test_what_it_cannot_compute_is_refused_by_name_when_it_is_built() -> None:

@@ -90,7 +90,8 @@ def seen(inputs: list[Tensor], trunk: nn.Module | None = None) -> Iterator[None]
             inputs.append(given[0].detach().clone())
 
     def run_uint8(engine: Any, pictures: Tensor) -> Tensor:
-        look = Preprocess(size=SIZE, mean=engine._mean, std=engine._std)
+        mean, std = (torch.as_tensor(each).tolist() for each in (engine._mean, engine._std))
+        look = Preprocess(size=SIZE, mean=mean, std=std)
         inputs.append(look.normalize(pictures.permute(0, 3, 1, 2)))
         return compute_uint8(engine, pictures)
 

@@ -16,7 +16,7 @@
  *
  * The same plan, weights and pictures give the same bytes, on any number of threads and for any number of pictures.
  * Different plans may run at once from different threads; those that share a context with more than one thread, and
- * calls of one plan, wait for each other.
+ * calls of one plan, wait for each other. A forked process may go on with all of them, if no call ran while it forked.
  */
 #ifndef TORCHINCEPTION_H
 #define TORCHINCEPTION_H
@@ -80,7 +80,7 @@ int inception_algorithm_fits(int algorithm, int kernel_height, int kernel_width,
 typedef enum inception_tier {
     INCEPTION_TIER_DIRECT = 0,  /* no Winograd */
     INCEPTION_TIER_DEFAULT = 1, /* errors of the order of direct float32 */
-    INCEPTION_TIER_FAST = 2     /* errors up to 1e-5 of the scale */
+    INCEPTION_TIER_FAST = 2     /* errors up to 1e-4 of the scale */
 } inception_tier;
 
 /* The written rule: which algorithm is expected to be quickest, for outputs of (images, height, width). */

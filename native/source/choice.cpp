@@ -13,8 +13,9 @@
 // That is why small maps with many channels want small transforms, whose weights have grown less, and large maps or
 // batches large ones. The larger a transform is, the less it is done in registers. Direct convolution transforms
 // nothing, but its sums too have to be begun and put away. The numbers were fitted to the times of all layers of the
-// family that have a choice, with cold weights, batches of 1 and 8, on Zen 5: what the rule chooses takes 1 % longer in all
-// than the quickest. Threads do not count, so that they do not decide the answer. Within networks, tuning finds out.
+// family that have a choice, with cold weights, batches of 1 and 8, on Zen 5: what the rule chooses takes 1 % longer in
+// all than the quickest. Threads do not count, so that they do not decide the answer. Within networks,
+// tuning finds out.
 constexpr double TRANSFORM = 0.5, PUT_AWAY = 8, FETCH = 6, FETCH_AVX512 = 15;
 
 int inception_choose(const inception_context* context, int tier, int inputs, int outputs, int kernel_height,
@@ -29,8 +30,9 @@ int inception_choose(const inception_context* context, int tier, int inputs, int
         for (int number = 1; number < algorithm_count() && tier != INCEPTION_TIER_DIRECT; ++number) {
             const Algorithm& algorithm = *algorithm_of(number);
             // Points far from 1 lose digits: these are for the fast tier alone.
-            const bool is_exact = algorithm.tile_height < 6 && algorithm.tile_width < 6;
-            if (!fits(number, kernel_height, kernel_width, stride) || (tier < INCEPTION_TIER_FAST && !is_exact)) continue;
+            const int side = std::max(algorithm.tile_height, algorithm.tile_width);
+            if (side > 5 && tier < INCEPTION_TIER_FAST) continue;
+            if (!fits(number, kernel_height, kernel_width, stride)) continue;
             const double tiles = std::ceil(double(height) / algorithm.tile_height) *
                                  std::ceil(double(width) / algorithm.tile_width) * images;
             const double values = tiles * algorithm.points(), slots = slot_count(algorithm);

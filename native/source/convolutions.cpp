@@ -7,20 +7,11 @@ namespace {
 
 // A thread that has fewer rows or tiles than this would wait for weights: panels are shared out instead.
 constexpr int FEW = 20;
-// Room for the points' values of a block of tiles. They are read for each panel, so the second cache should bear them; but
-// all weights are read for each block, so that much of them wants larger blocks.
+// Room for the points' values of a block of tiles. They are read for each panel, so the second cache should bear them;
+// but all weights are read for each block, so that much of them wants larger blocks.
 constexpr size_t LEAST_BLOCK = 96 * 1024, MOST_BLOCK = 640 * 1024, WEIGHTS_OF_BLOCK = 4;
 constexpr int MOST_TILES = 48;
 constexpr size_t FAR_FLOATS = 256 * 1024;  // outputs that the second cache does not hold
-
-void check_output(const Window& window, const View& from, const View& to) {
-    const int height = from.height + window.top + window.bottom - window.kernel_height;
-    const int width = from.width + window.left + window.right - window.kernel_width;
-    const bool fits = height >= 0 && width >= 0 && height / window.stride + 1 == to.height;
-    if (fits && width / window.stride + 1 == to.width) return;
-    refuse("a convolution of ", from.height, " x ", from.width, " makes ", height < 0 ? 0 : height / window.stride + 1,
-           " x ", width < 0 ? 0 : width / window.stride + 1, ", not ", to.height, " x ", to.width);
-}
 
 struct Segment {
     View to, added;  // or none
@@ -89,8 +80,9 @@ void run_winograd(const WinogradTask& task, int block, const Running& running) {
 
 }  // namespace
 
-int inception_plan_convolution(inception_plan* plan, inception_view source, const inception_weights* weights, int stride,
-                               inception_padding padding, const inception_segment* segments, int segment_count) {
+int inception_plan_convolution(inception_plan* plan, inception_view source, const inception_weights* weights,
+                               int stride, inception_padding padding, const inception_segment* segments,
+                               int segment_count) {
     return guarded({plan, weights, segments}, [&] {
         const Algorithm* algorithm = algorithm_of(weights->algorithm);
         if (segment_count != int(weights->segments.size())) {
@@ -109,7 +101,7 @@ int inception_plan_convolution(inception_plan* plan, inception_view source, cons
             if (to.channels != weights->segments[i]) {
                 refuse("segment ", i, " has ", weights->segments[i], " channels, not ", to.channels);
             }
-            if (added.buffer >= 0 && !added.same_size(to)) refuse("what is added to segment ", i, " is of another size");
+            if (added.buffer >= 0 && !added.same_size(to)) refuse("what is added is not of the size of segment ", i);
             check_output(task.window, from, to);
             task.to_height = to.height;
             task.to_width = to.width;

@@ -69,13 +69,12 @@ static void direct(const Convolution& task, Range rows, Range panels, float* scr
             const int group = task.panels.group(panel), groups = task.panels.group(panel + 1) - group;
             const float* weights = task.panels.data + int64_t(group) * GROUP * taps * depth;
             const float* ahead = weights + int64_t(groups) * GROUP * taps * depth;
-            const int step = groups * GROUP / tiles;
+            const int step = groups * GROUP / tiles, tile_ahead = taps * depth * step;
             for (int tile = 0, row = 0, next; tile < tiles; ++tile, row = next) {
                 next = (tile + 1) * count / tiles;
-                multiply_any(next - row, groups, table + row, taps, count, depth, RUN, weights, ahead + int64_t(tile) * taps * depth * step,
-                             step, [&](int v) INLINE_LAMBDA {
-                                 return Output(task.destinations + group, v, first + row);
-                             });
+                const auto to = [&](int v) INLINE_LAMBDA { return Output(task.destinations + group, v, first + row); };
+                multiply_any(next - row, groups, table + row, taps, count, depth, RUN, weights,
+                             ahead + int64_t(tile) * tile_ahead, step, to);
             }
         }
     }

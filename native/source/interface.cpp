@@ -1,4 +1,4 @@
-// The C interface but for weights and a plan's operations, which define theirs: no exception leaves.
+// The C interface but for weights, plans and the choice, which define theirs: no exception leaves.
 #include <algorithm>
 #include <chrono>
 #include <new>

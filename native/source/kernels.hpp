@@ -110,7 +110,8 @@ struct Kernels {
     int tile_rows, panel_groups;
 
     void (*direct)(const Convolution& task, Range rows, Range panels, float* scratch);
-    // One for each algorithm but the first. What the points make of `tiles`: `values` is (points, rows, values_apart), and begins with tile `first`.
+    // One for each algorithm but the first. What the points make of `tiles`: `values` is (points, rows, values_apart),
+    // and begins with tile `first`.
     const WinogradInput* winograd_input;
     // From these to the outputs of `tiles`; `products` is room for (tiles, points, columns of a panel).
     const WinogradOutput* winograd_output;

@@ -9,10 +9,10 @@ namespace LEVEL {
 constexpr int RUN = 128;  // products that are added up after each other
 
 // sums[r][v] = sum over taps t and k < depth of rows[t * taps_apart + r][k] * panel[t * depth + k][v], in an order that
-// is the same whatever the size of the tile, so that splitting rows another way changes no bit. The order: `run` products
-// after each other, and then the sums of these, since the error of a sum grows with the number of terms.
-// `finish(v)` says what takes the sums of a column: put(r, sum). Meanwhile lines of the weights that come next are fetched, from `ahead` on, `ahead_step`
-// floats for each k: weights of a network are larger than all caches.
+// is the same whatever the size of the tile, so that splitting rows another way changes no bit. The order: `run`
+// products after each other, and then the sums of these, since the error of a sum grows with the number of terms.
+// `finish(v)` says what takes the sums of a column: put(r, sum). Meanwhile lines of the weights that come next are
+// fetched, from `ahead` on, `ahead_step` floats for each k: weights of a network are larger than all caches.
 template <int Rows, int Vectors, class Finish>
 __attribute__((noinline)) void multiply(const float* const* rows, int taps, int taps_apart, int depth, int run,
                                         const float* panel, const float* ahead, int ahead_step,

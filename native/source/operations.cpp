@@ -5,13 +5,6 @@
 
 namespace {
 
-void check_same(const View& from, const View& to) {
-    if (!from.same_size(to)) {
-        refuse(from.height, " x ", from.width, " x ", from.channels, " cannot become ", to.height, " x ", to.width,
-               " x ", to.channels);
-    }
-}
-
 // The caller's pictures, and where they begin in a buffer that has them in blocks.
 struct Pictures {
     int height, width, channels, top, left, block;
@@ -61,8 +54,8 @@ int inception_plan_pictures(inception_plan* plan, inception_view target, int hei
         const int64_t rows = int64_t(border.top) + height + border.bottom;
         const int64_t columns = int64_t(border.left) + width + border.right;
         if ((rows + block - 1) / block != to.height || (columns + block - 1) / block != to.width) {
-            refuse("pictures and border are ", rows, " x ", columns, ", in blocks of ", block, " not ", to.height, " x ",
-                   to.width);
+            refuse("pictures and border are ", rows, " x ", columns, ", in blocks of ", block, " not ", to.height,
+                   " x ", to.width);
         }
         const int channels = to.channels / (block * block);
         const Pictures pictures = {height, width, channels, border.top, border.left, block,
@@ -87,13 +80,15 @@ int inception_plan_pool(inception_plan* plan, inception_view source, int kind, i
         if (kind < INCEPTION_MAX || kind > INCEPTION_FILTER) refuse("no pool ", kind);
         if ((kind == INCEPTION_FILTER) != (kernel != nullptr)) refuse("a filter has a kernel, and no other pool has");
         if (from.channels != to.channels) refuse("a pool keeps its channels");
-        if (added.buffer >= 0) check_same(added, to);
+        if (added.buffer >= 0 && !added.same_size(to)) refuse("what is added is of another size");
         Window window = {};
         if (kind != INCEPTION_ADAPTIVE) window = window_of(kernel_height, kernel_width, stride, padding);
         if (int64_t(to.height - 1) * window.stride - window.top >= from.height ||
             int64_t(to.width - 1) * window.stride - window.left >= from.width) {
             refuse("a pool whose windows do not all begin inside the input or ahead of it");
         }
+        const bool is_point = kind != INCEPTION_ADAPTIVE && kernel_height == 1 && kernel_width == 1 && stride == 1;
+        if (is_point || kind == INCEPTION_FILTER) check_output(window, from, to);
         const size_t weights = size_t(kernel_height) * kernel_width * to.channels;
         const Pool pool = {window, kind, plan->keep(kernel, weights), plan->keep(scale, to.channels),
                            plan->keep(shift, to.channels), least_of(relu_first), least_of(relu)};
@@ -103,11 +98,11 @@ int inception_plan_pool(inception_plan* plan, inception_view source, int kind, i
     });
 }
 
-int inception_plan_response_norm(inception_plan* plan, inception_view source, int size, float alpha, float beta, float k,
-                                 inception_view target) {
+int inception_plan_response_norm(inception_plan* plan, inception_view source, int size, float alpha, float beta,
+                                 float k, inception_view target) {
     return guarded({plan}, [&] {
         const View from = plan->view(source), to = plan->view(target);
-        check_same(from, to);
+        if (!from.same_size(to)) refuse("a response norm keeps its size");
         if (size < 1 || size > from.channels || from.channels > SCRATCH_FLOATS / 3) {
             refuse("a response norm of ", size, " of ", from.channels, " channels");
         }

@@ -14,6 +14,15 @@ Window window_of(int height, int width, int stride, const inception_padding& pad
     return {height, width, stride, top, left, bottom, right};
 }
 
+void check_output(const Window& window, const View& from, const View& to) {
+    const int height = from.height + window.top + window.bottom - window.kernel_height;
+    const int width = from.width + window.left + window.right - window.kernel_width;
+    const bool fits = height >= 0 && width >= 0 && height / window.stride + 1 == to.height;
+    if (fits && width / window.stride + 1 == to.width) return;
+    refuse("a window over ", from.height, " x ", from.width, " makes ", height < 0 ? 0 : height / window.stride + 1,
+           " x ", width < 0 ? 0 : width / window.stride + 1, ", not ", to.height, " x ", to.width);
+}
+
 int inception_plan_create(inception_context* context, int batch, inception_plan** plan) {
     return guarded({context, plan}, [&] {
         if (batch < 1 || batch > 65536) refuse("a batch of ", batch, "; expected 1 to 65536");
@@ -42,6 +51,7 @@ Buffer& inception_plan::buffer(int number) {
 }
 
 View inception_plan::view(const inception_view& view) {
+    if (finished) refuse("the plan is finished");
     Buffer& found = buffer(view.buffer);
     if (view.offset < 0 || view.channels < 1 || view.channels > found.channels - view.offset) {
         refuse("no channels ", view.offset, " to ", int64_t(view.offset) + view.channels, " in buffer ", view.buffer,
@@ -76,7 +86,6 @@ size_t inception_plan_bytes(const inception_plan* plan) {
 }
 
 int inception_plan::add(Operation operation) {
-    if (finished) refuse("the plan is finished");
     operations.push_back(std::move(operation));
     return int(operations.size()) - 1;
 }

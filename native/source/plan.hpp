@@ -85,5 +85,7 @@ struct inception_plan {
 
 // Refuses padding in which a window could lie as a whole.
 Window window_of(int kernel_height, int kernel_width, int stride, const inception_padding& padding);
+// Refuses all but as many outputs as windows fit.
+void check_output(const Window& window, const View& from, const View& to);
 
 inline float least_of(bool relu) { return relu ? 0.0f : -__builtin_inff(); }

@@ -89,7 +89,7 @@ static void pool(Pool task, Pixels from, Pixels added, Pixels to, Range rows) {
         };
         if (task.kind == INCEPTION_MAX) {
             reduced(task.least_read, [](Vector total, Vector value, int, int, int, int) INLINE_LAMBDA {
-                return larger(total, value);
+                return (total >= value) | (total != total) ? total : value;  // what is not a number stays
             });
         } else if (task.kind == INCEPTION_FILTER) {
             const int width = window.kernel_width, channels = from.channels;

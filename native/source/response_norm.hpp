@@ -12,7 +12,7 @@ INLINE Vector root(Vector value) {
 
 static void response_norm(const Pixels& from, int size, float alpha, float beta, float k, const Pixels& to, Range rows,
                           float* scratch) {
-    // Squares of one pixel, with as many zeros ahead and behind as windows reach beyond; PyTorch's begin size / 2 ahead.
+    // Squares of a pixel, with as many zeros ahead and behind as windows reach beyond; PyTorch's begin size / 2 ahead.
     const int ahead = size / 2;
     for (int i = 0; i < from.channels + size + 2 * LANES; ++i) scratch[i] = 0;
     for (int64_t pixel = int64_t(rows.first) * to.width; pixel < int64_t(rows.last) * to.width; ++pixel) {

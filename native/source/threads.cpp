@@ -85,11 +85,14 @@ void Threads::start() {
 
 Threads::Session::Session(Threads& threads) : threads_(threads) {
     // A forked process has none of its parent's threads, and locks as they were: it leaves all that, and begins anew.
+    static std::mutex renewing;
+    std::unique_lock<std::mutex> lock(renewing);
     if (threads_.process_ != getpid()) {
         threads_.pool_.release();
         threads_.start();
     }
     Pool& pool = *threads_.pool_;
+    lock.unlock();
     in_use_ = std::unique_lock<std::mutex>(pool.in_use);
     if (count() > 1) pool.change(AWAKE);
 }

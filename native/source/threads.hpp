@@ -17,7 +17,6 @@ public:
     public:
         explicit Session(Threads& threads);
         ~Session();
-        Session(const Session&) = delete;
 
         int count() const { return threads_.count_; }
 

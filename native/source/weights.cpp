@@ -1,6 +1,7 @@
 #include "weights.hpp"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 
 #include "failure.hpp"
@@ -26,13 +27,12 @@ bool fits(int number, int kernel_height, int kernel_width, int stride) {
 namespace {
 
 constexpr int MOST_COLUMNS = 48, MOST_TAPS = 256, MOST_SLOTS = 64;
-typedef double Row[MOST_COLUMNS];
+typedef std::array<double, MOST_COLUMNS> Row;
 
 // The matrix times rows that are `apart` from each other.
 void multiply(const Matrix& matrix, const Row* from, int apart, Row* to, int to_apart) {
     for (int i = 0; i < matrix.rows; ++i) {
-        double* sum = to[i * to_apart];
-        std::fill_n(sum, MOST_COLUMNS, 0.0);
+        Row& sum = to[i * to_apart] = {};
         for (int tap = 0; tap < matrix.taps; ++tap) {
             for (int column = 0; column < MOST_COLUMNS; ++column) {
                 sum[column] += matrix.values[i][tap] * from[tap * apart][column];
@@ -61,20 +61,17 @@ std::vector<int> columns_of(const std::vector<int>& segments) {
 
 // Some columns of all slots and inputs.
 void pack(const inception_weights& weights, const Algorithm& algorithm, const double* kernel, const int* columns,
-          int count, float* to) {
+          int count, float* to, Row* tap) {
     const int inputs = weights.inputs, taps = weights.kernel_height * weights.kernel_width;
-    std::vector<double> memory(size_t(MOST_TAPS + MOST_SLOTS) * MOST_COLUMNS);
-    Row* tap = reinterpret_cast<Row*>(memory.data());
     Row* slot = algorithm.is_direct() ? tap : tap + MOST_TAPS;
     for (int input = 0; input < inputs; ++input) {
         for (int column = 0; column < count; ++column) {
-            if (columns[column] < 0) continue;  // stays 0
-            const double* from = kernel + (size_t(columns[column]) * inputs + input) * taps;
-            for (int i = 0; i < taps; ++i) tap[i][column] = from[i];
+            const double* from = kernel + (size_t(std::max(columns[column], 0)) * inputs + input) * taps;
+            for (int i = 0; i < taps; ++i) tap[i][column] = columns[column] < 0 ? 0 : from[i];
         }
         if (!algorithm.is_direct()) transform(algorithm, tap, slot);
         for (int i = 0; i < weights.slot_count; ++i) {
-            std::copy_n(slot[i], count, to + (size_t(i) * inputs + input) * count);
+            std::copy_n(slot[i].data(), count, to + (size_t(i) * inputs + input) * count);
         }
     }
 }
@@ -110,7 +107,8 @@ int inception_weights_create(const inception_context* context, int number, const
             const int slot = down.slots[y] * across.rows + across.slots[x];
             made->order.push_back({static_cast<unsigned char>(point), static_cast<unsigned char>(slot)});
         }
-        std::stable_sort(made->order.begin(), made->order.end(), [](PointSlot a, PointSlot b) { return a.slot < b.slot; });
+        const auto by_slot = [](PointSlot a, PointSlot b) { return a.slot < b.slot; };
+        std::stable_sort(made->order.begin(), made->order.end(), by_slot);
         const std::vector<int> columns = columns_of(made->segments);
         const int count = int(columns.size()), wide = context->kernels->panel_groups;
         made->groups = count / GROUP;
@@ -121,11 +119,13 @@ int inception_weights_create(const inception_context* context, int number, const
         made->data = Floats(rows * count);
         const Panels panels = {made->data.data(), made->groups, made->panels};
         Threads::Session session(const_cast<Threads&>(context->threads));
+        std::vector<Row> memory(size_t(session.count()) * (MOST_TAPS + MOST_SLOTS));
         session.run([&](int part, int parts) {
             const Range mine = part_of(panels.count, part, parts);
             for (int panel = mine.first; panel < mine.last; ++panel) {
                 const int first = panels.group(panel) * GROUP, last = panels.group(panel + 1) * GROUP;
-                pack(*made, *algorithm, kernel, columns.data() + first, last - first, made->data.data() + first * rows);
+                pack(*made, *algorithm, kernel, columns.data() + first, last - first, made->data.data() + first * rows,
+                     memory.data() + part * (MOST_TAPS + MOST_SLOTS));
             }
         });
         *weights = made.release();

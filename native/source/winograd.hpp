@@ -52,8 +52,8 @@ void winograd_input(const WinogradTask& task, Range tiles, float* values, int fi
         if (inside) {
             const float* corner = from.at(place.image, top, left);
             const int64_t row = int64_t(from.width) * from.apart;
-            transform_input<Down, Across>(
-                [&](int y, int x) INLINE_LAMBDA { return corner + y * row + x * from.apart; }, from.channels, to, rows * apart);
+            const auto pixel = [&](int y, int x) INLINE_LAMBDA { return corner + y * row + x * from.apart; };
+            transform_input<Down, Across>(pixel, from.channels, to, rows * apart);
             continue;
         }
         const float* pixels[height * width];
@@ -62,8 +62,8 @@ void winograd_input(const WinogradTask& task, Range tiles, float* values, int fi
             const bool there = y >= 0 && y < from.height && x >= 0 && x < from.width;
             pixels[i] = there ? from.at(place.image, y, x) : convolution.zeros;
         }
-        transform_input<Down, Across>([&](int y, int x) INLINE_LAMBDA { return pixels[y * width + x]; }, from.channels, to,
-                                      rows * apart);
+        const auto pixel = [&](int y, int x) INLINE_LAMBDA { return pixels[y * width + x]; };
+        transform_input<Down, Across>(pixel, from.channels, to, rows * apart);
     }
 }
 
@@ -136,8 +136,9 @@ void winograd_output(const WinogradTask& task, Range tiles, Range panels, const 
                     left[r] = values + (int64_t(point) * rows + tiles.first - first + row + r) * apart;
                 }
                 float* to = products + (int64_t(row) * points + point) * groups * GROUP;
-                multiply_any(next - row, groups, left, 1, 0, depth, run, matrix, ahead + int64_t(step) * depth * ahead_step, ahead_step,
-                             [&](int v) INLINE_LAMBDA { return Products{to + v * LANES, points * groups * GROUP}; });
+                const auto put = [&](int v) INLINE_LAMBDA { return Products{to + v * LANES, points * groups * GROUP}; };
+                multiply_any(next - row, groups, left, 1, 0, depth, run, matrix,
+                             ahead + int64_t(step) * depth * ahead_step, ahead_step, put);
             }
         }
         transform_back<Down, Across>(task, tiles, convolution.destinations + group, groups, products);

@@ -102,6 +102,8 @@ def check_options(
     if calibrate and name not in ("auto", *QUANTIZERS):
         check_engine(name, device)
         raise UsageError(f"no int8 in the engine {name}; expected auto, {' or '.join(QUANTIZERS)}")
+    if calibrate and (tier != "default" or not tune):
+        raise UsageError("--tier and --no-tune are of the engine native, which has no int8")
     floats = "fp32" if calibrate else precision
     check_engine("torch" if name == "auto" else name, device, floats)
     if tier != "default" or not tune:

@@ -117,6 +117,8 @@ def check_engine(
     if name != "native" and (tier != "default" or not tune):
         asked = f"no tier {tier}" if tier != "default" else "nothing that is tuned"
         raise UsageError(f"the engine {name} has {asked}; native has")
+    if (tier != "default" or not tune) and (problem := native_problem()):
+        raise UsageError(problem)
     if (name, precision) != ("eager", "fp64"):
         check_precision(precision, torch.device(device))
 

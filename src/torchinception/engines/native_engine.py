@@ -11,7 +11,7 @@ from torch import Tensor
 
 from torchinception.engines.graph import Graph, to_graph
 from torchinception.engines.memory import growth_bytes, resident_bytes
-from torchinception.engines.native_library import TIERS, Context, Plan, Weights, load
+from torchinception.engines.native_library import FLOATS, TIERS, Context, Plan, Weights, load
 from torchinception.engines.native_plan import REWRITES, Layer, Lowering, check_operations
 from torchinception.engines.native_tuning import tuned
 from torchinception.engines.rewrite import rewrite
@@ -39,12 +39,12 @@ def describe_native() -> str:
 class NativeEngine:
     """A network's answers and features, computed by the native library; the network is not kept, nor changed.
 
-    The first call of each size makes a plan, for a second at most; the last two are kept. What is answered for a
-    picture depends on no other one, nor on the number of threads.
+    The first call of each size makes a plan, for a second at most; the last two are kept. What an engine answers for a
+    picture depends on no other one. Without `tune` it does not depend on the number of threads either, only on `batch`.
 
     Args:
         net: what to run, in evaluation mode whatever its own is.
-        mean: of `run_uint8`'s pictures, each channel of 0 to 1, as in `Preprocess`.
+        mean: of `run_uint8`'s pictures, each channel of 0 to 1, as in `Preprocess`; None: 0.5.
         std: likewise.
         batch: how many pictures are computed at a time, at most; of large ones it is one.
         threads: how many a call uses; None: as many as PyTorch.
@@ -54,8 +54,8 @@ class NativeEngine:
             else a rule says which one it should be.
 
     Raises:
-        UsageError: a module that is no part of the family, or that the library has not; it is not there, or no such
-            tier.
+        UsageError: a module that is no part of the family, or that the library has not; it is not there, no such tier,
+            or not one mean or deviation for each channel.
     """
 
     name = "native"
@@ -65,8 +65,8 @@ class NativeEngine:
         self,
         net: Inception,
         *,
-        mean: Sequence[float] = (0.5, 0.5, 0.5),
-        std: Sequence[float] = (0.5, 0.5, 0.5),
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
         batch: int = 1,
         threads: int | None = None,
         tier: str = "default",
@@ -80,7 +80,10 @@ class NativeEngine:
         self.graph = rewrite(to_graph(net), REWRITES).to(torch.float32)
         check_operations(self.graph)
         self.channels, self._batch, self._tune = net.channels, batch, tune
-        self._scaling = (1 / (255 * torch.tensor(std)), -torch.tensor(mean) / torch.tensor(std))
+        self._mean, self._std = (torch.tensor(each or [0.5] * net.channels, **FLOATS) for each in (mean, std))
+        if not len(self._mean) == len(self._std) == net.channels:
+            raise UsageError(f"{len(self._mean)} means and {len(self._std)} deviations for {net.channels} channels")
+        self._scaling = (1 / (255 * self._std), -self._mean / self._std)
         self._plans, self._lock = dict[tuple[str | None, Pair], Plan](), threading.Lock()
         self._weights: weakref.WeakValueDictionary[tuple[str, str], Weights] = weakref.WeakValueDictionary()
         self.memory_bytes = growth_bytes(self._before)
@@ -112,10 +115,11 @@ class NativeEngine:
         if channels != self.channels:
             raise UsageError(f"the network takes pictures of {self.channels} channels, not {channels}")
         plan = self._plan(stage, (rows, columns))
-        answers = torch.empty(len(pictures), *plan.shapes[plan.outputs[0]])  # (N, H, W, C)
+        answers = torch.empty(
+            len(pictures), *plan.shapes[plan.outputs[0]], dtype=torch.float32, device="cpu"
+        )  # (N, H, W, C)
         for start in range(0, len(pictures), batch := self._fitting_batch((rows, columns))):
-            part = slice(start, start + batch)
-            plan.run(pictures[part], [answers[part]])
+            plan.run(pictures[start : start + batch], [answers[start : start + batch]])
         return answers.permute(0, 3, 1, 2)
 
     def _plan(self, stage: str | None, size: Pair) -> Plan:
@@ -134,8 +138,8 @@ class NativeEngine:
         lower = partial(self._lower, graph, size)
         if not self._tune:
             return lower({}).plan
-        pictures = torch.rand(self._fitting_batch(size), self.channels, *size)
-        return tuned(lower, partial(self._rule, len(pictures)), self.tier, pictures, self.threads)
+        shape = (batch := self._fitting_batch(size), self.channels, *size)
+        return tuned(lower, partial(self._rule, batch), self.tier, shape, (self.threads, self._context.level))
 
     def _lower(self, graph: Graph, size: Pair, algorithms: Mapping[str, str]) -> Lowering:
         plan = Plan(self._context, batch := self._fitting_batch(size))

@@ -19,6 +19,7 @@ LEVELS = {"avx2": 1, "avx512": 2, "neon": 3}
 TIERS = {"direct": 0, "default": 1, "fast": 2}
 POOLS = {"max": 0, "average": 1, "average with padding": 2, "adaptive": 3, "filter": 4}
 FLOAT_NCHW, FLOAT_NHWC, UINT8_NHWC = range(3)
+FLOATS: Any = dict(dtype=torch.float32, device="cpu")  # whatever the defaults of PyTorch are
 PATHS = (
     Path(__file__).parents[1] / "libtorchinception.so",
     Path(__file__).parents[3] / "native/build/libtorchinception.so",
@@ -139,8 +140,8 @@ class Context(_Owner):
     """Instruction set and threads."""
 
     def __init__(self, library: Library, level: str | None = None, threads: int = 1) -> None:
-        number = LEVELS[level] if level else max((LEVELS[name] for name in library.levels()), default=0)
-        super().__init__(library, "context", number, threads)
+        self.level = LEVELS[level] if level else max((LEVELS[name] for name in library.levels()), default=0)
+        super().__init__(library, "context", self.level, threads)
 
     def choose(self, tier: str, shape: Sequence[int], stride: int, images: int, height: int, width: int) -> str:
         """The algorithm that the written rule expects to be quickest for a kernel (C', C, h, w)."""
@@ -167,9 +168,7 @@ class Plan(_Owner):
 
     def __init__(self, context: Context, batch: int) -> None:
         super().__init__(context.loaded, "plan", context, batch, needs=(context,))
-        self.shapes: list[tuple[int, int, int]] = []
-        self.outputs: tuple[int, ...] = ()
-        self.operations = 0
+        self.shapes, self.outputs, self.operations = list[tuple[int, int, int]](), tuple[int, ...](), 0
 
     def buffer(self, height: int, width: int, channels: int) -> View:
         """All channels of a new buffer."""
@@ -217,7 +216,7 @@ class Plan(_Owner):
             layout = FLOAT_NCHW
         else:
             layout, pictures = FLOAT_NHWC, pictures.contiguous(memory_format=torch.channels_last)
-        results = into or [torch.empty(len(pictures), *self.shapes[buffer]) for buffer in self.outputs]
+        results = into or [torch.empty(len(pictures), *self.shapes[buffer], **FLOATS) for buffer in self.outputs]
         places = (c_void_p * len(results))(*(result.data_ptr() for result in results))
         self.loaded.call("plan_run", self, len(pictures), layout, pictures.data_ptr(), places, nanoseconds)
         return [result.permute(0, 3, 1, 2) for result in results]

@@ -7,34 +7,37 @@ from contextlib import suppress
 from ctypes import c_int64
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
-from torchinception.engines.native_library import VERSION, Library, Plan
+from torchinception.engines.native_library import FLOATS, VERSION, Library, Plan
 from torchinception.engines.native_plan import Layer, Lowering
 from torchinception.errors import SaveError
 from torchinception.files import cache_folder, write_atomically
+from torchinception.layers import Pair
 from torchinception.machine import processor_name
 
 Algorithms = Mapping[str, str]  # by the key of a layer; of others the rule says which
 Lower = Callable[[Algorithms], Lowering]
-FAST = ("F(6x6,3x3)", "F(1x6,1x7)", "F(6x1,7x1)")  # whose errors are for the tier of that name
 GAIN = 1.03  # what another algorithm has to gain on that of the rule
 RUNS = 5
 
 
-def tuned(lower: Lower, rule: Callable[[Layer], str], tier: str, pictures: Tensor, threads: int) -> Plan:
+def tuned(lower: Lower, rule: Callable[[Layer], str], tier: str, shape: tuple[int, ...], context: Pair) -> Plan:
     """The plan for pictures of this shape with the algorithms that are quickest on this machine.
 
-    They are measured once, in some seconds, for layers of these shapes, whatever their weights.
+    They are measured once, in some seconds, for layers of these shapes, whatever their weights. `context`: how many
+    threads, and the number of the instruction set.
     """
     lowering = lower({})
     library, layers = lowering.plan.loaded, list(lowering.layers.values())
     of = [(layer.key, layer.stride, layer.size) for layer in layers]
-    about = (VERSION, processor_name(), threads, tier, library.algorithms, tuple(pictures.shape), of)
+    about = (VERSION, processor_name(), context, tier, library.algorithms, shape, of)
     path = cache_folder() / "engines" / f"native-{hashlib.sha256(repr(about).encode()).hexdigest()[:32]}.json"
     found = _read(path, library.algorithms)
     if found is None:
         candidates = {layer.key: _candidates(layer, rule(layer), tier, library) for layer in layers}
+        pictures = torch.rand(shape, generator=torch.Generator().manual_seed(0), **FLOATS)
         found = _measure(lower, candidates, pictures)
         with suppress(SaveError):  # then it is measured again
             write_atomically(path, json.dumps(found))
@@ -58,8 +61,13 @@ def _measure(lower: Lower, candidates: Mapping[str, Sequence[str]], pictures: Te
 def _candidates(layer: Layer, first: str, tier: str, library: Library) -> list[str]:
     shape = (*layer.kernel.shape[2:], layer.stride)
     names = [name for i, name in enumerate(library.algorithms) if library.call("algorithm_fits", i, *shape)]
-    allowed = [name for name in names if tier == "fast" or (name not in FAST and tier == "default")]
+    allowed = [name for name in names if tier == "fast" or (not is_fast(name) and tier == "default")]
     return [first, *(name for name in allowed if name != first)]
+
+
+def is_fast(algorithm: str) -> bool:
+    """Whether its errors are for the tier of that name alone, as choice.cpp has it: six outputs a side."""
+    return "6" in algorithm.partition(",")[0]
 
 
 def _profile(plan: Plan, pictures: Tensor) -> list[int]:
