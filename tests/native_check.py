@@ -1,13 +1,21 @@
 """The library built in another way, and what native/check.cpp says of it; it needs no Python."""
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
 from test_native_layers import TOLERANCES
 
 NATIVE = Path(__file__).parents[1] / "native"
+
+
+def needs(*programs: str) -> pytest.MarkDecorator:
+    """Who only uses the package need not have a second compiler or an emulator; `.ci/run` installs them all."""
+    missing = [name for name in programs if shutil.which(name) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
 
 
 class Level(NamedTuple):

@@ -1,20 +1,17 @@
 """The kernels for NEON compute as in float64: cross-compiled, and run in an emulator, as no such processor is here."""
 
-import shutil
 from pathlib import Path
 
-import pytest
-from native_check import build_check, run_check
+from native_check import build_check, needs, run_check
 
 from torchinception.engines.native_library import LEVELS, Library
 
 pytest_plugins = ("native_fixtures",)
 
 COMPILER, EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64"
-MISSING = [name for name in (COMPILER, EMULATOR, "cmake") if shutil.which(name) is None]
 
 
-@pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
+@needs(COMPILER, EMULATOR, "cmake")
 def test_every_algorithm_is_right_on_neon(library: Library, tmp_path: Path) -> None:
     program = build_check(
         tmp_path,

@@ -1,23 +1,20 @@
 """No wrong address and nothing undefined in any algorithm, on a build that notices; `make sanitize` runs more."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from native_check import NATIVE, build_check, run_check
+from native_check import NATIVE, build_check, needs, run_check
 
 from torchinception.engines.native_library import LEVELS, Library
 
 pytest_plugins = ("native_fixtures",)
 
-MISSING = [name for name in ("c++", "cmake") if shutil.which(name) is None]
+pytestmark = needs("c++", "cmake")
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if MISSING:
-        pytest.skip(f"not installed: {', '.join(MISSING)}")
     return build_check(tmp_path_factory.mktemp("sanitized"), TORCHINCEPTION_SANITIZE="ON")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from engine_fixtures import error
+from test_native_engine import TOLERANCE
 
 from torchinception.data.sample import CLASSES, SIDE
 from torchinception.engines.eager_engine import EagerEngine
@@ -17,7 +18,6 @@ pytestmark = pytest.mark.skipif(bool(native_problem()), reason=native_problem() 
 
 TRAINED = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "trained.py"))
 PICTURES = 500
-TOLERANCE = {"direct": 1e-5, "default": 1e-5, "fast": 1e-4}  # of the largest logit, as docs/native.md promises
 LEARNED = 0.5  # of the pictures named right; 0.62 and 0.68 were seen, and one in ten is chance
 STEPS = {"tiny_inception": 100, "every kernel": 60}
 RATE = 1e-2  # more than large networks bear

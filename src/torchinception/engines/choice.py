@@ -61,7 +61,7 @@ def choose(
         listener: hears of progress, of the choice, and of an engine that fails.
 
     Raises:
-        UsageError: no such tier.
+        UsageError: no such tier, or no native engine to which it could apply.
     """
     check_engine("native", tier=tier, tune=tune)
     listener = listener or Listener()

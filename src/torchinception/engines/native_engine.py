@@ -115,9 +115,7 @@ class NativeEngine:
         if channels != self.channels:
             raise UsageError(f"the network takes pictures of {self.channels} channels, not {channels}")
         plan = self._plan(stage, (rows, columns))
-        answers = torch.empty(
-            len(pictures), *plan.shapes[plan.outputs[0]], dtype=torch.float32, device="cpu"
-        )  # (N, H, W, C)
+        answers = torch.empty(len(pictures), *plan.shapes[plan.outputs[0]], **FLOATS)  # (N, H, W, C)
         for start in range(0, len(pictures), batch := self._fitting_batch((rows, columns))):
             plan.run(pictures[start : start + batch], [answers[start : start + batch]])
         return answers.permute(0, 3, 1, 2)
