@@ -13,7 +13,7 @@ demo: .venv/.installed  ## Train a small network on real pictures and show what 
 	$(BIN)/inception demo
 
 test: .venv/.dev  ## Run the tests, two files at a time.
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --max-worker-restart 0  # or a worker that dies hangs the rest
 
 stress: .venv/.dev  ## Kill, stop and damage training as often as docs/guarantees.md says; writes stress.json.
 	$(BIN)/python -m pytest --full -vv tests/test_strace.py tests/test_store_damage.py tests/test_kill.py tests/test_hostile_weights.py tests/test_hostile_pictures.py tests/test_predict_kill.py tests/test_runtimes.py tests/test_exports.py tests/test_native_layers.py tests/test_native_layers_operations.py tests/test_native_engine.py

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -79,6 +80,14 @@ class Running:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The demonstration takes longest, so it comes last."""
     items.sort(key=lambda item: "demonstration" in getattr(item, "fixturenames", ()))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Say how a worker ended that died of a test: -N is signal N."""
+    if error:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            print(f"\n{node.gateway.id} ended with {node.gateway._io.popen.wait(10)}")
 
 
 @pytest.fixture(autouse=True)

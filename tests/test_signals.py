@@ -9,7 +9,7 @@ from signal import SIGINT, SIGTERM
 
 import pytest
 from child import At
-from conftest import SHORT, Result, Running, outcome
+from conftest import FORKS, SHORT, Result, Running, outcome
 from data_fixtures import listing
 
 import torchinception as ti
@@ -123,7 +123,7 @@ def test_a_signal_from_another_process_saves_and_exits(
     assert (result.code, "go on with --resume" in result.err) == (143, True), result.err
 
 
-def test_a_signal_between_two_looks_is_followed_by_a_checkpoint(split: Path, tmp_path: Path) -> None:
+def train_with_a_signal_after_the_first_step(split: Path, out: Path) -> None:
     class Sender(Listener):
         def progress(self, task: str, done: int, total: int, **figures: float) -> None:
             if (task, done) == ("Training", 1):  # the first step has been asked about signals already
@@ -131,5 +131,12 @@ def test_a_signal_between_two_looks_is_followed_by_a_checkpoint(split: Path, tmp
 
     settings = {"network": "tiny_inception", "epochs": 2, "batch": 8}
     with pytest.raises(InterruptedRunError, match="stopped by SIGTERM after step 2"):
-        ti.train(split, settings=settings, out=tmp_path / "run", workers=0, device="cpu", listener=Sender())
+        ti.train(split, settings=settings, out=out, workers=0, device="cpu", listener=Sender())
+
+
+def test_a_signal_between_two_looks_is_followed_by_a_checkpoint(split: Path, tmp_path: Path) -> None:
+    process = FORKS.Process(target=train_with_a_signal_after_the_first_step, args=(split, tmp_path / "run"))
+    process.start()
+    process.join(120)
+    assert process.exitcode == 0
     assert [path.name for path in (tmp_path / "run" / "checkpoints").glob("*.ckpt")] == ["step-000000002.ckpt"]
