@@ -241,6 +241,13 @@ def test_pictures_of_other_channels_are_refused() -> None:
             call(x)
 
 
+def test_a_picture_without_the_axis_of_a_batch_is_refused() -> None:
+    engine = NativeEngine(network("tiny_inception"))
+    for call, x in ((engine.run, torch.zeros(3, 28, 28)), (engine.run_uint8, torch.zeros(28, 28, 3))):
+        with pytest.raises(UsageError, match=r"pictures have 4 axes, not 3: \(N, C, H, W\)"):
+            call(x)
+
+
 def test_there_is_a_mean_for_every_channel() -> None:
     with pytest.raises(UsageError, match="3 means and 4 deviations for 4 channels"):
         NativeEngine(create("tiny_inception", channels=4), mean=(0.5, 0.5, 0.5))

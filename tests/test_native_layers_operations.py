@@ -214,8 +214,9 @@ def test_calls_from_four_threads_give_equal_bytes(library: Library, level: str, 
 
 
 def test_a_forked_process_computes_too(library: Library, level: str) -> None:
+    """Whatever other threads were computing when it was forked."""
     script = f"""
-import os, sys, torch
+import os, sys, threading, torch
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
 from torchinception.engines.native_library import Context, load
@@ -224,11 +225,20 @@ plan, outputs = small_network(Context(load(Path({str(library.path)!r})), {level!
 plan.finish(*outputs)
 pictures = torch.randn(2, 3, 23, 23)
 right = plan.run(pictures)
-child = os.fork()
-same = all(map(torch.equal, plan.run(pictures), right))
-if not child:
-    os._exit(0 if same else 1)
-sys.exit(os.waitpid(child, 0)[1] or not same)
+def compute():
+    return all(map(torch.equal, plan.run(pictures), right))
+def keep_on():
+    while True:
+        compute()
+threading.Thread(target=keep_on, daemon=True).start()
+for _ in range(50):
+    child = os.fork()
+    same = compute()
+    if not child:
+        os._exit(0 if same else 1)
+    if os.waitpid(child, 0)[1] or not same:
+        os._exit(1)
+os._exit(0)
 """
     assert subprocess.run([sys.executable, "-c", script], check=False, timeout=120).returncode == 0
 

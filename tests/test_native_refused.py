@@ -70,6 +70,17 @@ def test_a_plan_that_cannot_be_is_refused(library: Library, mistake, words: str)
         mistake(plan, x)
 
 
+def test_finishing_may_be_tried_again(library: Library) -> None:
+    plan = Plan(Context(library), 1)
+    x = plan.buffer(9, 9, 3)
+    plan.add("pictures", x, (9, 9), UNPADDED, 1, ONE, torch.zeros(3))
+    with pytest.raises(UsageError, match="an output twice"):
+        plan.finish(x, x)
+    plan.finish(x)
+    pictures = torch.randn(1, 3, 9, 9)
+    assert plan.run(pictures)[0].equal(pictures)
+
+
 def test_weights_and_convolutions_that_do_not_fit_are_refused(library: Library) -> None:
     context = Context(library)
     kernel = torch.zeros(4, 3, 3, 3)

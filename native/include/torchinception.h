@@ -15,8 +15,8 @@
  * was wrong in `inception_last_error`. Nothing is printed, and no C++ exception leaves.
  *
  * The same plan, weights and pictures give the same bytes, on any number of threads and for any number of pictures.
- * Different plans may run at once from different threads; those that share a context with more than one thread, and
- * calls of one plan, wait for each other. A forked process may go on with all of them, if no call ran while it forked.
+ * Plans of different contexts may run at once from different threads; those that share one wait for each other. A
+ * forked process may go on with all of them, whatever ran while it was forked.
  */
 #ifndef TORCHINCEPTION_H
 #define TORCHINCEPTION_H

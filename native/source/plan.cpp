@@ -116,6 +116,7 @@ int inception_plan_finish(inception_plan* plan, const int* outputs, int output_c
     return guarded({plan, outputs}, [&] {
         if (plan->finished) refuse("the plan is finished already");
         if (plan->operations.empty()) refuse("the plan has no operations");
+        for (Buffer& buffer : plan->buffers) buffer.output = -1;  // of a call that was refused
         for (int i = 0; i < output_count; ++i) {
             Buffer& output = plan->buffer(outputs[i]);
             if (output.output >= 0) refuse("buffer ", outputs[i], " is an output twice");
@@ -135,12 +136,11 @@ int inception_plan_run(inception_plan* plan, int images, int format, const void*
         if (!plan->finished) refuse("the plan is not finished");
         if (images < 1 || images > plan->batch) refuse(images, " images in a plan for 1 to ", plan->batch);
         if (format < INCEPTION_FLOAT_NCHW || format > INCEPTION_UINT8_NHWC) refuse("no format ", format);
-        std::lock_guard<std::mutex> lock(plan->in_use);
         std::vector<float*> places;
         for (const Buffer& buffer : plan->buffers) {
             places.push_back(buffer.output < 0 ? plan->arena.data() + buffer.place : outputs[buffer.output]);
         }
-        Threads::Session session(plan->context.threads);
+        Threads::Session session(plan->context.threads);  // one at a time, so buffers need no lock of their own
         const Running running = {session, *plan->context.kernels, places, images, format, pictures,
                                  plan->shared.data(), plan->own.data(), plan->own_floats};
         using Clock = std::chrono::steady_clock;

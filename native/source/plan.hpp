@@ -2,7 +2,6 @@
 #pragma once
 
 #include <functional>
-#include <mutex>
 #include <vector>
 
 #include "failure.hpp"
@@ -54,7 +53,6 @@ struct inception_plan {
 
     std::vector<Buffer> buffers = {};
     std::vector<Operation> operations = {};
-    std::mutex in_use = {};
     bool finished = false;
     size_t own_floats = SCRATCH_FLOATS;
     Floats arena = {}, shared = {}, own = {}, zeros = {};

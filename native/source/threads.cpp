@@ -42,10 +42,8 @@ struct Threads::Pool {
     }
 
     void change(State next_state) {
-        {
-            std::lock_guard<std::mutex> lock(mutex);
-            state = next_state;
-        }
+        std::lock_guard<std::mutex> lock(mutex);
+        state = next_state;
         changed.notify_all();
     }
 
@@ -78,21 +76,22 @@ Threads::~Threads() {
 }
 
 void Threads::start() {
-    process_ = getpid();
     pool_.reset(new Pool(count_));
     for (int part = 1; part < count_; ++part) pool_->workers.emplace_back([pool = pool_.get()] { pool->serve(); });
+    process_ = getpid();
 }
 
 Threads::Session::Session(Threads& threads) : threads_(threads) {
     // A forked process has none of its parent's threads, and locks as they were: it leaves all that, and begins anew.
-    static std::mutex renewing;
-    std::unique_lock<std::mutex> lock(renewing);
     if (threads_.process_ != getpid()) {
-        threads_.pool_.release();
-        threads_.start();
+        static std::mutex renewing;  // by the first of its threads to ask
+        std::lock_guard<std::mutex> lock(renewing);
+        if (threads_.process_ != getpid()) {
+            threads_.pool_.release();
+            threads_.start();
+        }
     }
     Pool& pool = *threads_.pool_;
-    lock.unlock();
     in_use_ = std::unique_lock<std::mutex>(pool.in_use);
     if (count() > 1) pool.change(AWAKE);
 }
@@ -103,9 +102,7 @@ void Threads::Session::run(const std::function<void(int, int)>& work) {
     Pool& pool = *threads_.pool_;
     pool.work = &work;
     pool.done.store(0, std::memory_order_relaxed);
-    const uint64_t calls = pool.next.load(std::memory_order_relaxed) >> 32;
-    pool.next.store((calls + 1) << 32, std::memory_order_release);
-    while (pool.work_once()) {
-    }
+    pool.next.store(((pool.next.load(std::memory_order_relaxed) >> 32) + 1) << 32, std::memory_order_release);
+    while (pool.work_once()) continue;
     wait_for([&] { return pool.done.load(std::memory_order_acquire) == count(); });
 }

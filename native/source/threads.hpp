@@ -1,6 +1,7 @@
 // Threads that work on one operation after the other while a plan runs, and sleep else.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -33,6 +34,7 @@ private:
 
     void start();
 
-    int count_, process_ = 0;
+    const int count_;
+    std::atomic<int> process_{0};
     std::unique_ptr<Pool> pool_;
 };

@@ -1,7 +1,9 @@
 """The native engine: our own library, which computes fewer multiplications than others (docs/native.md)."""
 
+import os
 import threading
 import weakref
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -84,7 +86,8 @@ class NativeEngine:
         if not len(self._mean) == len(self._std) == net.channels:
             raise UsageError(f"{len(self._mean)} means and {len(self._std)} deviations for {net.channels} channels")
         self._scaling = (1 / (255 * self._std), -self._mean / self._std)
-        self._plans, self._lock = dict[tuple[str | None, Pair], Plan](), threading.Lock()
+        self._plans = dict[tuple[str | None, Pair], Plan]()
+        self._locks = defaultdict[int, threading.Lock](threading.Lock)  # by process: a fork may find its parent's taken
         self._weights: weakref.WeakValueDictionary[tuple[str, str], Weights] = weakref.WeakValueDictionary()
         self.memory_bytes = growth_bytes(self._before)
 
@@ -110,8 +113,9 @@ class NativeEngine:
         return sum(each.bytes for each in self._weights.values()) + sum(plan.bytes for plan in self._plans.values())
 
     def _compute(self, pictures: Tensor, stage: str | None = None) -> Tensor:
-        last = pictures.dtype == torch.uint8  # channels
-        _, channels, rows, columns = (pictures.permute(0, 3, 1, 2) if last else pictures).shape
+        if pictures.dim() != 4:
+            raise UsageError(f"pictures have 4 axes, not {pictures.dim()}: (N, C, H, W), or of uint8 (N, H, W, C)")
+        _, channels, rows, columns = (pictures.permute(0, 3, 1, 2) if pictures.dtype == torch.uint8 else pictures).shape
         if channels != self.channels:
             raise UsageError(f"the network takes pictures of {self.channels} channels, not {channels}")
         plan = self._plan(stage, (rows, columns))
@@ -121,7 +125,7 @@ class NativeEngine:
         return answers.permute(0, 3, 1, 2)
 
     def _plan(self, stage: str | None, size: Pair) -> Plan:
-        with self._lock:
+        with self._locks[os.getpid()]:
             first = (stage, size) not in self._plans
             plan = self._plans.pop((stage, size), None) or self._make(stage, size)
             self._plans[stage, size] = plan  # in order of their last use
@@ -132,8 +136,7 @@ class NativeEngine:
         return plan
 
     def _make(self, stage: str | None, size: Pair) -> Plan:
-        graph = self.graph if stage is None else self.graph.up_to(stage)
-        lower = partial(self._lower, graph, size)
+        lower = partial(self._lower, self.graph if stage is None else self.graph.up_to(stage), size)
         if not self._tune:
             return lower({}).plan
         shape = (batch := self._fitting_batch(size), self.channels, *size)

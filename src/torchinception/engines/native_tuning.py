@@ -60,9 +60,8 @@ def _measure(lower: Lower, candidates: Mapping[str, Sequence[str]], pictures: Te
 
 def _candidates(layer: Layer, first: str, tier: str, library: Library) -> list[str]:
     shape = (*layer.kernel.shape[2:], layer.stride)
-    names = [name for i, name in enumerate(library.algorithms) if library.call("algorithm_fits", i, *shape)]
-    allowed = [name for name in names if tier == "fast" or (not is_fast(name) and tier == "default")]
-    return [first, *(name for name in allowed if name != first)]
+    fits = [name for i, name in enumerate(library.algorithms) if library.call("algorithm_fits", i, *shape)]
+    return [first, *(x for x in fits if x != first and tier != "direct" and (tier == "fast" or not is_fast(x)))]
 
 
 def is_fast(algorithm: str) -> bool:
