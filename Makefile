@@ -48,7 +48,8 @@ bench: .venv/.dev  ## Measure speeds as ratios; writes benchmarks/results/.
 bench-errors: .venv/.dev  ## Compare the native engine's answers with float64; writes benchmarks/results/native_errors.json.
 	$(BIN)/python benchmarks/native_errors.py
 
-bench-native: .venv/.dev  ## Measure the native engine beside the runtimes; writes benchmarks/results/native.json and .png.
+bench-native: .venv/.dev  ## Measure the native engine beside the runtimes, and its memory; writes benchmarks/results/native*.
+	$(BIN)/python benchmarks/native_memory.py
 	$(BIN)/python benchmarks/native.py
 
 docs: .venv/.dev  ## Write the generated pages of docs/ anew.
