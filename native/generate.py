@@ -147,9 +147,8 @@ def transform(outputs, taps, stride):
         + "    }"
         for kind, lines in (("input", inside), ("output", outside))
     )
-    span = len(slots)
-    head = f"struct {name} {{\n    static constexpr int outputs = {outputs}, span = {span};\n\n"
-    return head + body + "\n};\n", (name, outputs, span, taps, matrix, slots)
+    head = f"struct {name} {{\n    static constexpr int outputs = {outputs}, span = {len(slots)};\n\n"
+    return head + body + "\n};\n", (name, outputs, len(slots), taps, matrix, slots)
 
 
 def numbers(values):
