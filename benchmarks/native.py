@@ -144,8 +144,9 @@ def main() -> None:
     check_folder(asked.out)
     if problem := native_engine.native_problem():
         raise UsageError(problem)
+    os.environ["TORCHINCEPTION_CACHE"] = tempfile.mkdtemp()  # nothing that was tuned before, for other kernels
     if asked.level:
-        os.environ |= LIMITS[asked.level] | dict(TORCHINCEPTION_CACHE=tempfile.mkdtemp())  # nothing tuned for more
+        os.environ |= LIMITS[asked.level]
     found = tell(
         cases(asked.networks, asked.rounds, asked.level), asked.out, "-".join(filter(None, ["native", asked.level]))
     )
