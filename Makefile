@@ -49,8 +49,8 @@ bench-errors: .venv/.dev  ## Compare the native engine's answers with float64; w
 	$(BIN)/python benchmarks/native_errors.py
 
 bench-native: .venv/.dev  ## Measure the native engine beside the runtimes, and its memory; writes benchmarks/results/native*.
-	$(BIN)/python benchmarks/native_memory.py
 	$(BIN)/python benchmarks/native.py
+	$(BIN)/python benchmarks/native_memory.py
 
 docs: .venv/.dev  ## Write the generated pages of docs/ anew.
 	$(BIN)/python tools/make_docs.py

@@ -144,7 +144,8 @@ def main() -> None:
     check_folder(asked.out)
     if problem := native_engine.native_problem():
         raise UsageError(problem)
-    os.environ["TORCHINCEPTION_CACHE"] = tempfile.mkdtemp()  # nothing that was tuned before, for other kernels
+    cache = tempfile.TemporaryDirectory()  # nothing that was tuned before, for other kernels
+    os.environ["TORCHINCEPTION_CACHE"] = cache.name
     if asked.level:
         os.environ |= LIMITS[asked.level]
     found = tell(

@@ -34,6 +34,7 @@ collect_ignore = ["int8_fixtures.py", "native_fixtures.py"]
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(list(child.PRELOAD))
+died: list[str] = []  # workers
 CLASSES = ("bag", "sneaker", "trouser")
 SHORT = ("--network", "tiny_inception", "--epochs", "2", "--batch", "8")  # on the folder `split`: 2 x 3 steps
 
@@ -58,21 +59,28 @@ class Running:
         environment: dict[str, str],
     ) -> None:
         self.output = output
+        self.result: Result | None = None
         self.process = FORKS.Process(target=child.run, args=(tuple(map(str, arguments)), cwd, output, at, environment))
         self.process.start()
+        self.pid = self.process.pid or 0
 
     def send(self, signum: int) -> None:
-        os.kill(self.process.pid or 0, signum)
+        os.kill(self.pid, signum)
 
     def finish(self) -> Result:
+        if self.result:
+            return self.result
         self.process.join(540)
         texts = [path.read_text() if path.exists() else "" for path in (self.output / "stdout", self.output / "stderr")]
         assert not self.process.is_alive(), f"still running after 9 minutes: {texts}"
-        return Result(self.process.exitcode, *texts)
+        self.result = Result(self.process.exitcode, *texts)
+        self.end()
+        return self.result
 
     def end(self) -> None:
+        """Leave nothing running and, of the hundreds that tests start, no descriptors open."""
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid or 0, signal.SIGKILL)
+            os.killpg(self.pid, signal.SIGKILL)
         self.process.join()
         self.process.close()
 
@@ -84,10 +92,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object) -> None:
-    """Say how a worker ended that died of a test: -N is signal N."""
-    if error:
+    """Say how a worker ended that died: -N is signal N."""
+    if error and error != "keyboard-interrupt":
+        died.append(node.gateway.id)
         with contextlib.suppress(subprocess.TimeoutExpired):
             print(f"\n{node.gateway.id} ended with {node.gateway._io.popen.wait(10)}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail also where no test was at it, which pytest-xdist lets pass."""
+    if died:
+        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +129,8 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Ru
 
     yield start
     for running in started:
-        running.end()
+        if not running.result:
+            running.end()
 
 
 @pytest.fixture(scope="session")

@@ -241,11 +241,12 @@ def test_pictures_of_other_channels_are_refused() -> None:
             call(x)
 
 
-def test_a_picture_without_the_axis_of_a_batch_is_refused() -> None:
+@pytest.mark.parametrize("shape", [(3, 28, 28), (1, 3, 28, 0), (1, 0, 28, 28), ()])
+def test_what_are_no_pictures_is_refused(shape: tuple[int, ...]) -> None:
     engine = NativeEngine(network("tiny_inception"))
-    for call, x in ((engine.run, torch.zeros(3, 28, 28)), (engine.run_uint8, torch.zeros(28, 28, 3))):
-        with pytest.raises(UsageError, match=r"pictures have 4 axes, not 3: \(N, C, H, W\)"):
-            call(x)
+    for call in (engine.run, engine.run_uint8):
+        with pytest.raises(UsageError, match=r"pictures are \(N, C, H, W\), of uint8 \(N, H, W, C\), not \("):
+            call(torch.zeros(shape))
 
 
 def test_there_is_a_mean_for_every_channel() -> None:

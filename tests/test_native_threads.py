@@ -1,6 +1,8 @@
 """The native engine answers with the same bytes on any number of threads, and whoever else asks at the same time."""
 
 import gc
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +17,10 @@ from torchinception.engines.native_engine import NativeEngine, native_problem
 from torchinception.machine import usable_cores
 from torchinception.models import Inception
 
-pytestmark = pytest.mark.skipif(bool(native_problem()), reason=native_problem() or "it is there")
+pytestmark = [
+    pytest.mark.skipif(bool(native_problem()), reason=native_problem() or "it is there"),
+    pytest.mark.timeout(120, method="thread"),  # no handler of a signal would run in a call that hangs
+]
 TASKS = Path("/proc/self/task")  # a native library is built for Linux alone
 
 
@@ -70,11 +75,26 @@ def test_one_plan_answers_four_at_once_while_another_engine_computes(threads: in
     assert len(engine._plans) == 1
 
 
-@pytest.mark.timeout(120)
 def test_more_threads_than_cores_come_to_an_end(asked: Asked) -> None:
     """Threads that wait for one another without sleeping could starve the one they wait for."""
     engine = asked.engine(4 * usable_cores() + 1)
     assert all(engine.run(asked.pictures).equal(asked.answers) for _ in range(10))
+
+
+def test_a_fork_computes_though_a_plan_was_being_made(asked: Asked) -> None:
+    script = """
+import os, signal, threading, torch
+from torchinception.engines.native_engine import NativeEngine
+from torchinception.models import create
+engine, pictures = NativeEngine(create("tiny_inception"), threads=2, tune=False), torch.rand(1, 3, 28, 28)
+right = engine.run(pictures)
+with engine._locks[os.getpid()]:
+    if not (child := os.fork()):
+        signal.alarm(60)
+        os._exit(not engine.run(pictures).equal(right))
+raise SystemExit(os.waitpid(child, 0)[1])
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False, timeout=100).returncode == 0
 
 
 def test_the_threads_of_an_engine_end_with_it(asked: Asked) -> None:

@@ -1,6 +1,7 @@
 """Lists that come in through a pipe: short ones are counted, and a slow one holds nothing up."""
 
 import os
+import resource
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -32,6 +33,21 @@ def photos(tmp_path: Path) -> list[Path]:
 
 
 @contextmanager
+def many_open() -> Iterator[None]:
+    """So many descriptors are taken that a pipe gets one of more than 1,024."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, limits[1]), limits[1]))
+    taken = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    assert taken[-1] > 1024
+    try:
+        yield
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@contextmanager
 def coming(*first: Path) -> Iterator[tuple[Inputs, Write, Callable[[], None]]]:
     """A list through a pipe in which some paths are already, what writes more, and what ends it."""
     reading, writing = os.pipe()
@@ -47,6 +63,12 @@ def coming(*first: Path) -> Iterator[tuple[Inputs, Write, Callable[[], None]]]:
         yield find_inputs(["-"], stream), write, end.close
     guard.cancel()
     end.close()
+
+
+def test_a_list_may_come_through_any_descriptor(model: Classifier, photos: list[Path]) -> None:
+    with many_open(), coming(*photos) as (inputs, _, end):
+        end()
+        assert [row.path for rows in Run(model, inputs, Plan(batch=4)) for row in rows] == photos
 
 
 def test_rows_that_are_printed_appear_while_the_list_still_comes(model: Classifier, photos: list[Path]) -> None:

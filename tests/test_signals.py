@@ -138,5 +138,7 @@ def test_a_signal_between_two_looks_is_followed_by_a_checkpoint(split: Path, tmp
     process = FORKS.Process(target=train_with_a_signal_after_the_first_step, args=(split, tmp_path / "run"))
     process.start()
     process.join(120)
+    process.kill()  # if it has not ended
+    process.join()
     assert process.exitcode == 0
     assert [path.name for path in (tmp_path / "run" / "checkpoints").glob("*.ckpt")] == ["step-000000002.ckpt"]

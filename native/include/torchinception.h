@@ -1,7 +1,7 @@
 /* The native engine: a plan of operations over float32 pictures in NHWC, computed on one CPU.
  *
  *   context   which instructions are used, and on how many threads
- *   weights   one convolution's kernel, packed for one algorithm; any number of plans may use it
+ *   weights   one convolution's kernel, packed for one algorithm; any number of its context's plans may use it
  *   plan      buffers and operations for one size of picture and up to `batch` pictures at a time
  *
  *   inception_context_create -> inception_weights_create ... -> inception_plan_create -> inception_plan_buffer ...
@@ -16,7 +16,7 @@
  *
  * The same plan, weights and pictures give the same bytes, on any number of threads and for any number of pictures.
  * Plans of different contexts may run at once from different threads; those that share one wait for each other. A
- * forked process may go on with all of them, whatever ran while it was forked.
+ * forked process may go on with all of them, whatever plans ran while it was forked.
  */
 #ifndef TORCHINCEPTION_H
 #define TORCHINCEPTION_H

@@ -76,8 +76,9 @@ Threads::~Threads() {
 }
 
 void Threads::start() {
-    pool_.reset(new Pool(count_));
-    for (int part = 1; part < count_; ++part) pool_->workers.emplace_back([pool = pool_.get()] { pool->serve(); });
+    auto made = std::make_unique<Pool>(count_);
+    for (int part = 1; part < count_; ++part) made->workers.emplace_back([pool = made.get()] { pool->serve(); });
+    pool_ = std::move(made);
     process_ = getpid();
 }
 

@@ -112,10 +112,9 @@ int inception_weights_create(const inception_context* context, int number, const
         const std::vector<int> columns = columns_of(made->segments);
         const int count = int(columns.size()), wide = context->kernels->panel_groups;
         made->groups = count / GROUP;
-        const int panels_at_least = (made->groups + wide - 1) / wide, threads = context->threads.count();
-        // As many for each thread, which share them out where there are few rows.
-        const int alike = (panels_at_least + threads - 1) / threads * threads;
-        made->panels = std::max(panels_at_least, std::min(made->groups / 2, alike));
+        const int fewest = (made->groups + wide - 1) / wide, threads = context->threads.count();
+        // Threads share them out where there are few rows: as many for each, as far as two groups remain in a panel.
+        made->panels = std::max(fewest, std::min(made->groups / 2, (fewest + threads - 1) / threads * threads));
         made->bias = Floats(count);
         for (int i = 0; bias && i < count; ++i) made->bias[i] = columns[i] < 0 ? 0 : float(bias[columns[i]]);
         const size_t rows = size_t(made->slot_count) * inputs;

@@ -3,7 +3,6 @@
 import os
 import threading
 import weakref
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -87,7 +86,7 @@ class NativeEngine:
             raise UsageError(f"{len(self._mean)} means and {len(self._std)} deviations for {net.channels} channels")
         self._scaling = (1 / (255 * self._std), -self._mean / self._std)
         self._plans = dict[tuple[str | None, Pair], Plan]()
-        self._locks = defaultdict[int, threading.Lock](threading.Lock)  # by process: a fork may find its parent's taken
+        self._locks = dict[int, threading.Lock]()  # by process: a fork may find its parent's taken
         self._weights: weakref.WeakValueDictionary[tuple[str, str], Weights] = weakref.WeakValueDictionary()
         self.memory_bytes = growth_bytes(self._before)
 
@@ -113,8 +112,8 @@ class NativeEngine:
         return sum(each.bytes for each in self._weights.values()) + sum(plan.bytes for plan in self._plans.values())
 
     def _compute(self, pictures: Tensor, stage: str | None = None) -> Tensor:
-        if pictures.dim() != 4:
-            raise UsageError(f"pictures have 4 axes, not {pictures.dim()}: (N, C, H, W), or of uint8 (N, H, W, C)")
+        if pictures.dim() != 4 or 0 in pictures.shape[1:]:
+            raise UsageError(f"pictures are (N, C, H, W), of uint8 (N, H, W, C), not {tuple(pictures.shape)}")
         _, channels, rows, columns = (pictures.permute(0, 3, 1, 2) if pictures.dtype == torch.uint8 else pictures).shape
         if channels != self.channels:
             raise UsageError(f"the network takes pictures of {self.channels} channels, not {channels}")
@@ -125,7 +124,7 @@ class NativeEngine:
         return answers.permute(0, 3, 1, 2)
 
     def _plan(self, stage: str | None, size: Pair) -> Plan:
-        with self._locks[os.getpid()]:
+        with self._locks.setdefault(os.getpid(), threading.Lock()):
             first = (stage, size) not in self._plans
             plan = self._plans.pop((stage, size), None) or self._make(stage, size)
             self._plans[stage, size] = plan  # in order of their last use

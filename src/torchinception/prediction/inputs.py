@@ -166,7 +166,11 @@ def read_paths(stream: BinaryIO) -> Iterator[str | None]:
 
 def _can_read(descriptor: int) -> bool:
     """Whether there is something, or the end; Windows does not say it of pipes."""
-    return sys.platform == "win32" or bool(select.select([descriptor], [], [], 0)[0])
+    if sys.platform == "win32":
+        return True
+    poll = select.poll()  # takes any descriptor, `select` only those below 1024
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _name(line: bytes) -> str:
